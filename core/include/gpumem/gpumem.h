@@ -1,0 +1,224 @@
+/* gpumem/gpumem.h - how much memory a model needs, and why.
+ *
+ * The library never prints, never exits and keeps no global state.  Objects are opaque; each is used by one thread at a
+ * time.  Functions that can fail return a gpumem_status and fill the caller's gpumem_error (which may be NULL).  Sizes are
+ * bytes as uint64_t unless a name says otherwise.  Strings that are returned live as long as the object that they came from. */
+#ifndef GPUMEM_GPUMEM_H
+#define GPUMEM_GPUMEM_H
+
+#include <gpumem/plugin.h>
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GPUMEM_VERSION "0.1.0"
+GPUMEM_EXPORT const char *gpumem_version(void);
+
+#if defined(__GNUC__) || defined(__clang__)
+#define GPUMEM_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define GPUMEM_PRINTF(f, a)
+#endif
+
+/* ---- errors -------------------------------------------------------------------------------------------------------- */
+
+typedef struct gpumem_error { /* {0} before the first call */
+    gpumem_status status;
+    unsigned line, column; /* 1-based; 0: not known */
+    unsigned ntip;
+    char file[512];        /* "" where no file is to blame */
+    char message[512];     /* one sentence, no full stop, no newline */
+    char tip[3][256];      /* what could help */
+} gpumem_error;
+
+GPUMEM_EXPORT void gpumem_error_clear(gpumem_error *err);
+/* Best three of the names that are near to what was asked for: gpumem_near_offer each, then the text "a, b or c". */
+typedef struct gpumem_near { const char *wanted; unsigned n; struct { char name[96]; unsigned rank; } best[3]; } gpumem_near;
+GPUMEM_EXPORT void gpumem_near_init(gpumem_near *near, const char *wanted);
+GPUMEM_EXPORT void gpumem_near_offer(gpumem_near *near, const char *name);
+GPUMEM_EXPORT const char *gpumem_near_text(const gpumem_near *near, char *buf, size_t n); /* "" when nothing is near */
+/* "file:line:column: message"; the parts that are known. */
+GPUMEM_EXPORT const char *gpumem_error_text(const gpumem_error *err, char *buf, size_t n);
+/* The command's exit code for a status: 0, 2 usage, 3 model or config, 4 plugin, 5 internal. */
+GPUMEM_EXPORT int gpumem_exit_code(gpumem_status status);
+
+/* ---- a growing string ----------------------------------------------------------------------------------------------- */
+
+/* {0} is empty; s is NUL-terminated once it is not NULL.  A failed allocation sticks: later appends do nothing. */
+typedef struct gpumem_text { char *s; size_t n, size; bool failed; } gpumem_text;
+GPUMEM_EXPORT void gpumem_text_put(gpumem_text *t, const char *s, size_t n);
+GPUMEM_EXPORT void gpumem_text_puts(gpumem_text *t, const char *s);
+GPUMEM_EXPORT void gpumem_text_char(gpumem_text *t, char c);
+GPUMEM_EXPORT void gpumem_text_u64(gpumem_text *t, uint64_t v);
+GPUMEM_EXPORT void gpumem_text_i64(gpumem_text *t, int64_t v);
+GPUMEM_EXPORT void gpumem_text_json(gpumem_text *t, const char *s, size_t n); /* quoted and escaped as JSON; invalid UTF-8 as U+FFFD */
+GPUMEM_EXPORT void gpumem_text_printf(gpumem_text *t, const char *format, ...) GPUMEM_PRINTF(2, 3);
+GPUMEM_EXPORT void gpumem_text_clear(gpumem_text *t); /* keeps the memory */
+GPUMEM_EXPORT void gpumem_text_free(gpumem_text *t);
+
+/* ---- the host: where plugins are found ------------------------------------------------------------------------------- */
+
+typedef struct gpumem_host gpumem_host;
+
+typedef struct gpumem_host_options {
+    const char *const *plugin_dir; /* searched first, in order */
+    size_t nplugin_dir;
+    bool no_environment;           /* leave out $GPUMEM_PLUGIN_PATH and the user's data directory */
+} gpumem_host_options;
+
+/* options may be NULL.  A directory of plugin_dir that does not exist is an error. */
+GPUMEM_EXPORT gpumem_status gpumem_host_new(const gpumem_host_options *options, gpumem_host **out, gpumem_error *err);
+GPUMEM_EXPORT void gpumem_host_free(gpumem_host *host);
+
+GPUMEM_EXPORT const char *gpumem_kind_name(gpumem_kind kind); /* "architecture", ... or NULL */
+GPUMEM_EXPORT gpumem_kind gpumem_kind_from(const char *name); /* 0 if there is none */
+
+/* Every candidate, in the order of search; `error` says why one was refused. */
+typedef struct gpumem_candidate {
+    gpumem_kind kind;
+    const char *id, *version, *title; /* version, title: "" where the manifest could not be read */
+    const char *directory;            /* of the search path */
+    const char *path;                 /* of the manifest */
+    const char *library;              /* file name, or NULL: data only */
+    const char *use;                  /* id of the plugin whose library it uses, or of the family that it is like; or NULL */
+    bool shadowed;                    /* an earlier directory has the same kind and id */
+    gpumem_error error;               /* status OK: the manifest is well, and the library too (it is opened) */
+} gpumem_candidate;
+/* Calls back for each; stops when the callback returns nonzero.  kind 0: all kinds. */
+GPUMEM_EXPORT gpumem_status gpumem_plugin_each(gpumem_host *host, gpumem_kind kind, int (*each)(void *self, const gpumem_candidate *c),
+                                               void *self, gpumem_error *err);
+/* What a plugin says of itself, as JSON: kind, id, version, title, sources, directory, library, parameters (key, type, default, range,
+ * help), components, formats, what it uses and what it is used by.  kind 0: any; ids that several kinds have give a list of all. */
+GPUMEM_EXPORT gpumem_status gpumem_plugin_describe(gpumem_host *host, gpumem_kind kind, const char *id, gpumem_text *json, gpumem_error *err);
+
+/* ---- models ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct gpumem_config gpumem_config; /* a config.json that was read */
+
+/* A path to a file or a directory with config.json, or a name of the bundled catalogue ("microsoft/phi-2", "phi-2"). */
+GPUMEM_EXPORT gpumem_status gpumem_config_open(gpumem_host *host, const char *model, gpumem_config **out, gpumem_error *err);
+GPUMEM_EXPORT gpumem_status gpumem_config_parse(gpumem_host *host, const char *name, const char *json, size_t n, gpumem_config **out, gpumem_error *err);
+/* Sets a key as --param does: the value is JSON, or else a string.  A dotted key reaches into a mapping. */
+GPUMEM_EXPORT gpumem_status gpumem_config_set(gpumem_config *config, const char *key, const char *value, gpumem_error *err);
+GPUMEM_EXPORT void gpumem_config_free(gpumem_config *config);
+GPUMEM_EXPORT const char *gpumem_config_name(const gpumem_config *config);   /* as asked for, or the catalogue's full name */
+GPUMEM_EXPORT const char *gpumem_config_source(const gpumem_config *config); /* "config.json", "catalogue" or "options" */
+GPUMEM_EXPORT const char *gpumem_config_path(const gpumem_config *config);   /* of the file, or "" */
+/* Calls back for each name of the bundled catalogue, short names too (full: the full name, NULL for a full name). */
+GPUMEM_EXPORT gpumem_status gpumem_catalogue_each(gpumem_host *host, int (*each)(void *self, const char *name, const char *full), void *self, gpumem_error *err);
+
+typedef struct gpumem_model gpumem_model; /* a description that owns its arrays */
+
+typedef struct gpumem_model_options {
+    const char *class_name; /* a transformers class or auto class; NULL: the config's architectures[0], else the family's usual */
+    const char *freeze;     /* parameters whose names match this POSIX extended regular expression do not train; a leading ! turns it round; NULL: all train */
+    const char *like;       /* describe it as this family; NULL: as its model_type says */
+} gpumem_model_options;
+
+GPUMEM_EXPORT gpumem_status gpumem_model_new(gpumem_host *host, const gpumem_config *config, const gpumem_model_options *options,
+                                             gpumem_model **out, gpumem_error *err);
+GPUMEM_EXPORT void gpumem_model_free(gpumem_model *model);
+GPUMEM_EXPORT const gpumem_description *gpumem_model_description(const gpumem_model *model);
+GPUMEM_EXPORT const char *gpumem_model_class(const gpumem_model *model);  /* the transformers class that is described */
+GPUMEM_EXPORT const char *gpumem_model_family(const gpumem_model *model); /* id of the family's manifest */
+GPUMEM_EXPORT uint64_t gpumem_model_parameters(const gpumem_model *model); /* tied weights once, buffers never */
+GPUMEM_EXPORT uint64_t gpumem_model_trainable(const gpumem_model *model);
+/* A named size of the description (hidden, layers, ...); false if the family has none of that name. */
+GPUMEM_EXPORT bool gpumem_model_dim(const gpumem_model *model, const char *name, int64_t *value);
+/* Parameters by what they are for: embedding, matrix, norm, bias, router, expert, head, other. */
+GPUMEM_EXPORT uint64_t gpumem_model_parameters_of(const gpumem_model *model, unsigned family);
+GPUMEM_EXPORT const char *gpumem_family_name(unsigned family); /* name of a GPUMEM_FAMILY_..., or NULL */
+GPUMEM_EXPORT const char *gpumem_op_name(unsigned kind);       /* name of a GPUMEM_OP_..., or NULL */
+
+/* Where each value came from. */
+typedef struct gpumem_key {
+    const char *key;   /* of the config */
+    const char *value; /* as JSON */
+    const char *origin;/* "config", "alias NAME", "default" (the class's own), "ignored" */
+} gpumem_key;
+GPUMEM_EXPORT size_t gpumem_model_keys(const gpumem_model *model, const gpumem_key **keys);
+GPUMEM_EXPORT size_t gpumem_model_warnings(const gpumem_model *model, const char *const **warnings);
+
+/* ---- GPUs ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct gpumem_gpu gpumem_gpu; /* a profile that was read */
+/* A key or alias; or "" with memory > 0 for a size that a person gave. */
+GPUMEM_EXPORT gpumem_status gpumem_gpu_open(gpumem_host *host, const char *key, gpumem_gpu **out, gpumem_error *err);
+GPUMEM_EXPORT void gpumem_gpu_free(gpumem_gpu *gpu);
+GPUMEM_EXPORT const char *gpumem_gpu_text(const gpumem_gpu *gpu, const char *key);             /* key, name, vendor, source, ...; NULL if unset */
+GPUMEM_EXPORT bool gpumem_gpu_number(const gpumem_gpu *gpu, const char *key, double *value);   /* marketing_gb, driver_total_mib, visible_linux_mib, ...; false if unset */
+
+/* ---- plans ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct gpumem_set gpumem_set;   /* a named choice of plugins and their parameters */
+GPUMEM_EXPORT gpumem_status gpumem_set_open(gpumem_host *host, const char *name_or_path, gpumem_set **out, gpumem_error *err);
+GPUMEM_EXPORT void gpumem_set_free(gpumem_set *set);
+GPUMEM_EXPORT const char *gpumem_set_id(const gpumem_set *set);
+GPUMEM_EXPORT size_t gpumem_set_gpus(const gpumem_set *set, const char *const **keys); /* GPUs that the set compares with */
+
+typedef enum gpumem_mode { GPUMEM_MODE_TRAINING, GPUMEM_MODE_INFERENCE } gpumem_mode;
+typedef struct gpumem_request { /* {0} and gpumem_request_init: what the set says */
+    gpumem_mode mode;
+    const char *precision, *optimizer; /* ids or the set's names for them; NULL: the set's choice */
+    const char *activation;            /* id; NULL: the set's choice */
+    const char *implementation;        /* fused, foreach, for-loop; NULL: the set's preference; "torch": what torch takes by itself */
+    const char *attention;             /* flash, sdpa, eager; NULL: flash */
+    bool checkpointing, no_cache, all_logits;
+    uint32_t accumulation;             /* micro-batches a step; 0: 1 */
+} gpumem_request;
+
+typedef struct gpumem_plan gpumem_plan; /* immutable */
+GPUMEM_EXPORT gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, const gpumem_set *set, const gpumem_request *request,
+                                            gpumem_plan **out, gpumem_error *err);
+GPUMEM_EXPORT void gpumem_plan_free(gpumem_plan *plan);
+
+/* The point at which a plan is evaluated: a value for each input of the family. */
+typedef struct gpumem_point { uint64_t batch, tokens; } gpumem_point;
+/* The set's defaults for what is 0: batch 1, tokens min(the set's, positions of the model). */
+GPUMEM_EXPORT void gpumem_plan_defaults(const gpumem_plan *plan, gpumem_point *point);
+
+#define GPUMEM_MAX_LINES 48
+typedef struct gpumem_result { /* by line of the plan */
+    uint64_t line[GPUMEM_MAX_LINES];
+    uint64_t weights;          /* parameters and buffers */
+    uint64_t between_steps;    /* training: weights, buffers, optimizer states, input */
+    uint64_t phase[6];         /* by bit number of GPUMEM_FORWARD ... GPUMEM_BETWEEN; right where the plan is complete */
+    uint64_t total;            /* the largest phase; right where the plan is complete */
+} gpumem_result;
+/* Allocates nothing.  ERANGE if a size does not fit in 64 bits. */
+GPUMEM_EXPORT gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out, gpumem_error *err);
+
+typedef struct gpumem_line { /* one line of an estimate */
+    unsigned is;             /* GPUMEM_IS_... */
+    unsigned phases;
+    const char *part;        /* id of the part in JSON: weights, gradients, optimizer, ... */
+    const char *name;        /* for people */
+    const char *plugin;      /* "kind/id" that claimed it, or "core" */
+    const char *formula;     /* symbols, sizes and format, or "" */
+    bool sub;                /* details the line before that is not sub */
+} gpumem_line;
+GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines);
+/* Does the plan know everything that lives?  If not, only weights, between_steps and the lines are right. */
+GPUMEM_EXPORT bool gpumem_plan_complete(const gpumem_plan *plan);
+typedef struct gpumem_used { gpumem_kind kind; const char *id, *version, *path; } gpumem_used;
+GPUMEM_EXPORT size_t gpumem_plan_plugins(const gpumem_plan *plan, const gpumem_used **used); /* provenance */
+GPUMEM_EXPORT const gpumem_model *gpumem_plan_model(const gpumem_plan *plan);
+GPUMEM_EXPORT const gpumem_request *gpumem_plan_request(const gpumem_plan *plan); /* with every default filled in */
+GPUMEM_EXPORT size_t gpumem_plan_choices(const gpumem_set *set, gpumem_kind kind, const char *const **names); /* the set's own names */
+
+/* ---- many cases ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct gpumem_batch gpumem_batch; /* keeps configs, models and plans that it has made */
+/* folder: where relative paths of cases start; NULL: the current one. */
+GPUMEM_EXPORT gpumem_status gpumem_batch_new(gpumem_host *host, const gpumem_set *set, const char *folder, gpumem_batch **out, gpumem_error *err);
+GPUMEM_EXPORT void gpumem_batch_free(gpumem_batch *batch);
+/* One case in, one result line (with its newline) appended to out.  A bad case gives a line with "error"; the status is not OK
+ * only when out could not grow. */
+GPUMEM_EXPORT gpumem_status gpumem_batch_line(gpumem_batch *batch, const char *line, size_t n, gpumem_text *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
