@@ -32,4 +32,4 @@ static gpumem_status assign(const gpumem_args *args, const gpumem_description *m
 
 static const gpumem_precision_ops ops = {sizeof ops, assign, NULL};
 GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
-    GPUMEM_MAGIC, GPUMEM_ABI, sizeof(gpumem_plugin), GPUMEM_KIND_PRECISION, "uniform", "1.0.0", {&ops}};
+    GPUMEM_MAGIC, GPUMEM_ABI, sizeof(gpumem_plugin), GPUMEM_KIND_PRECISION, "uniform", "1.0.0", {.precision = &ops}};
