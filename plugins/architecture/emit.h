@@ -1,0 +1,239 @@
+/* emit.h - what the components of the architecture plugins have in common. */
+#ifndef EMIT_H
+#define EMIT_H
+
+#include "gpumem/plugin.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+static const gpumem_dim NO_DIM = {0, 0, 0, 0};
+
+/* ---- parameters: by position, checked by the host ---- */
+
+static inline uint64_t size_of(const gpumem_args *a, unsigned p) { return (uint64_t)a->param[p].v.i; }
+static inline int flag_of(const gpumem_args *a, unsigned p) { return a->param[p].v.b != 0; }
+static inline int is_null(const gpumem_args *a, unsigned p) { return a->param[p].type == GPUMEM_TYPE_NULL; }
+static inline uint64_t size_or(const gpumem_args *a, unsigned p, uint64_t otherwise) { return is_null(a, p) ? otherwise : size_of(a, p); }
+
+/* Position of a string parameter in a list that ends with NULL; -1: not in it. */
+static inline int choice_of(const gpumem_args *a, unsigned p, const char *const *list)
+{
+    for (int i = 0; list[i]; i++)
+        if (strcmp(list[i], a->param[p].v.s) == 0)
+            return i;
+    return -1;
+}
+
+/* A probability in 1/1000000; null is 0; GPUMEM_NONE: out of range. */
+static inline uint32_t probability_of(const gpumem_args *a, unsigned p)
+{
+    double r = is_null(a, p) ? 0.0 : a->param[p].v.r;
+    return r >= 0.0 && r <= 1.0 ? (uint32_t)(r * 1e6 + 0.5) : GPUMEM_NONE;
+}
+
+/* How long the reference code holds the result of a component: a parameter of most of them. */
+#define HELD_HELP "how long the code holds the result: use, step, block, stack (decoder returns), model or caller"
+static inline unsigned held_of(const gpumem_args *a, unsigned p)
+{
+    static const char *const names[] = {"use", "step", "block", "stack", "model", "caller", NULL};
+    int i = choice_of(a, p, names);
+    return i < 0 ? (unsigned)GPUMEM_LIVES_USE : (unsigned)i;
+}
+
+/* ---- tensors ---- */
+
+static inline gpumem_dim extent(uint64_t size, unsigned axis) { return gpumem_dim_of(size, 0, axis); }
+
+static inline gpumem_dim last_of(const gpumem_emit *e, uint32_t t)
+{
+    return t < e->ntensor && e->tensor[t].ndim ? e->tensor[t].dim[e->tensor[t].ndim - 1] : NO_DIM;
+}
+
+static inline uint32_t hold(gpumem_emit *e, uint32_t t, unsigned lives)
+{
+    if (t < e->ntensor)
+        e->tensor[t].lives = (uint8_t)lives;
+    return t;
+}
+
+static inline uint32_t of_dtype(gpumem_emit *e, uint32_t t, unsigned dtype)
+{
+    if (t < e->ntensor)
+        e->tensor[t].dtype = (uint8_t)dtype;
+    return t;
+}
+
+static inline uint32_t view_of(gpumem_emit *e, uint32_t t, uint32_t source)
+{
+    if (t < e->ntensor)
+        e->tensor[t].storage = source;
+    return t;
+}
+
+/* "a.b", or "b" where a is empty, in a buffer. */
+#define PATH_ROOM 96
+static inline const char *join(gpumem_emit *e, char *buffer, const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    if (n + m + 2 > PATH_ROOM) {
+        gpumem_emit_fail(e, GPUMEM_EINVAL);
+        return b;
+    }
+    memcpy(buffer, a, n);
+    if (n)
+        buffer[n++] = '.';
+    memcpy(buffer + n, b, m + 1);
+    return buffer;
+}
+
+static inline uint32_t vector(gpumem_emit *e, const char *module, const char *name, unsigned family, gpumem_dim size)
+{
+    char s[PATH_ROOM];
+    return gpumem_emit_weight(e, join(e, s, module, name), family, size, NO_DIM);
+}
+
+/* ---- operators ---- */
+
+static inline gpumem_op *operate(gpumem_emit *e, unsigned kind, unsigned variant, const char *name, uint32_t a, uint32_t b, uint32_t out)
+{
+    uint32_t in[2];
+    in[0] = a;
+    in[1] = b;
+    return gpumem_emit_op(e, kind, variant, name, 2, in, 1, &out);
+}
+
+enum { LINEAR_BIAS = 1, LINEAR_TRANSPOSED = 2 /* Conv1D of transformers: weight [in, out] */ };
+
+/* y = x W (+ b) with MODULE.weight and MODULE.bias, or with a weight that exists already. */
+static inline uint32_t linear(gpumem_emit *e, const char *module, unsigned family, uint32_t x, uint32_t weight, gpumem_dim out, unsigned flags)
+{
+    char s[PATH_ROOM];
+    gpumem_dim width = last_of(e, x);
+    int transposed = (flags & LINEAR_TRANSPOSED) != 0;
+    uint32_t in[3] = {x, weight, GPUMEM_NONE}, y;
+    if (weight == GPUMEM_NONE)
+        in[1] = gpumem_emit_weight(e, join(e, s, module, "weight"), family, transposed ? width : out, transposed ? out : width);
+    if (flags & LINEAR_BIAS)
+        in[2] = vector(e, module, "bias", GPUMEM_FAMILY_BIAS, out);
+    y = gpumem_emit_like(e, *module ? module : "y", x, out);
+    gpumem_emit_op(e, GPUMEM_OP_LINEAR, 0, *module ? module : "linear", 3, in, 1, &y);
+    return y;
+}
+
+/* Views of parts of the last dimension, written to part[]. */
+static inline void split(gpumem_emit *e, const char *name, uint32_t x, unsigned n, const char *const *names, const gpumem_dim *size, uint32_t *part)
+{
+    for (unsigned i = 0; i < n; i++)
+        part[i] = view_of(e, gpumem_emit_like(e, names[i], x, size[i]), x);
+    gpumem_emit_op(e, GPUMEM_OP_SPLIT, 0, name, 1, &x, n, part);
+}
+
+/* The last dimension as [heads, its share of them]. */
+static inline uint32_t by_head(gpumem_emit *e, const char *name, uint32_t x, gpumem_dim heads, gpumem_dim width)
+{
+    gpumem_dim dim[GPUMEM_MAX_DIMS];
+    unsigned n;
+    uint32_t y;
+    if (e->status != GPUMEM_OK)
+        return GPUMEM_NONE;
+    n = e->tensor[x].ndim;
+    if (n + 1 > GPUMEM_MAX_DIMS)
+        return gpumem_emit_fail(e, GPUMEM_EINVAL);
+    memcpy(dim, e->tensor[x].dim, sizeof dim);
+    dim[n - 1] = heads;
+    dim[n] = width;
+    y = view_of(e, gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, e->tensor[x].dtype, n + 1, dim), x);
+    operate(e, GPUMEM_OP_VIEW, 0, name, x, GPUMEM_NONE, y);
+    return y;
+}
+
+static inline uint32_t dropout(gpumem_emit *e, const char *name, uint32_t x, uint32_t probability)
+{
+    uint32_t y;
+    gpumem_op *op;
+    if (!probability)
+        return x;
+    y = gpumem_emit_same(e, name, x);
+    op = operate(e, GPUMEM_OP_DROPOUT, 0, name, x, GPUMEM_NONE, y);
+    if (op)
+        op->attr[0] = probability;
+    return y;
+}
+
+static inline uint32_t rmsnorm(gpumem_emit *e, const char *module, uint32_t x, gpumem_dim width, unsigned style, int affine)
+{
+    uint32_t w = affine ? vector(e, module, "weight", GPUMEM_FAMILY_NORM, width) : GPUMEM_NONE;
+    uint32_t y = gpumem_emit_same(e, *module ? module : "normed", x);
+    operate(e, GPUMEM_OP_RMSNORM, style, *module ? module : "rmsnorm", x, w, y);
+    return y;
+}
+
+static inline uint32_t binary(gpumem_emit *e, unsigned kind, const char *name, uint32_t a, uint32_t b)
+{
+    uint32_t y = gpumem_emit_same(e, name, a);
+    operate(e, kind, 0, name, a, b, y);
+    return y;
+}
+
+/* Activation functions by their names in transformers/activations.py; GPUMEM_NONE: not known. */
+static inline uint32_t activation_of(const char *name)
+{
+    static const struct { const char *name; uint32_t act; } table[] = {
+        {"silu", GPUMEM_ACT_SILU}, {"swish", GPUMEM_ACT_SILU}, {"gelu", GPUMEM_ACT_GELU}, {"gelu_pytorch_tanh", GPUMEM_ACT_GELU},
+        {"gelu_python", GPUMEM_ACT_GELU_NEW}, {"gelu_python_tanh", GPUMEM_ACT_GELU_NEW}, {"gelu_new", GPUMEM_ACT_GELU_NEW},
+        {"gelu_fast", GPUMEM_ACT_GELU_NEW}, {"gelu_accurate", GPUMEM_ACT_GELU_NEW}, {"gelu_10", GPUMEM_ACT_GELU},
+        {"quick_gelu", GPUMEM_ACT_GELU}, {"relu", GPUMEM_ACT_RELU}, {"relu6", GPUMEM_ACT_RELU}, {"relu2", GPUMEM_ACT_RELU2},
+        {"sigmoid", GPUMEM_ACT_SIGMOID}, {"tanh", GPUMEM_ACT_TANH}, {"mish", GPUMEM_ACT_SILU}, {"hardswish", GPUMEM_ACT_SILU},
+        {"leaky_relu", GPUMEM_ACT_SILU}, {"swiglu_limited", GPUMEM_ACT_SWIGLU_LIMITED},
+    };
+    for (size_t i = 0; i < COUNT(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].act;
+    return GPUMEM_NONE;
+}
+#define UNKNOWN_ACT "the activation function is none of those in transformers/activations.py that gpumem knows"
+
+static inline uint32_t activate(gpumem_emit *e, uint32_t x, uint32_t act)
+{
+    uint32_t y = gpumem_emit_same(e, "act", x);
+    operate(e, GPUMEM_OP_ACT, act, "act", x, GPUMEM_NONE, y);
+    return y;
+}
+
+/* down(act(gate(x)) * up(x)), or down(act(up(x))). */
+typedef struct mlp_spec {
+    gpumem_dim width, out;
+    uint32_t act, dropout;
+    unsigned flags; /* LINEAR_... */
+    int gated, fused; /* fused: one matrix for gate and up */
+} mlp_spec;
+
+static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m)
+{
+    static const char *const names[] = {"gate", "up"};
+    char s[PATH_ROOM];
+    uint32_t part[2], y;
+    if (!m->gated)
+        return activate(e, linear(e, join(e, s, module, "up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags), m->act);
+    if (m->fused) { /* chunk: both parts hold the whole until the module returns, and so does their product */
+        gpumem_dim size[2];
+        size[0] = size[1] = m->width;
+        y = linear(e, join(e, s, module, "gate_up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE,
+                   extent(2 * (uint64_t)m->width.size, GPUMEM_AXIS_FFN), m->flags);
+        split(e, "gate_up", y, 2, names, size, part);
+        hold(e, part[0], GPUMEM_LIVES_STEP);
+        hold(e, part[1], GPUMEM_LIVES_STEP);
+        return hold(e, binary(e, GPUMEM_OP_MUL, "product", part[1], activate(e, part[0], m->act)), GPUMEM_LIVES_STEP);
+    }
+    y = activate(e, linear(e, join(e, s, module, "gate_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags), m->act);
+    part[1] = linear(e, join(e, s, module, "up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags);
+    return binary(e, GPUMEM_OP_MUL, "product", y, part[1]);
+}
+
+static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m)
+{
+    char s[PATH_ROOM];
+    uint32_t y = dropout(e, "dropout", mlp_inner(e, module, x, m), m->dropout);
+    return linear(e, join(e, s, module, "down_proj"), GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, m->out, m->flags);
+}
+
+#endif

@@ -1,0 +1,190 @@
+/* Attention: LlamaAttention, Qwen3Attention, Olmo2Attention, CohereAttention (norms of q and k), PhiAttention (part of a head is
+ * rotated), Phi3Attention, GPTNeoXAttention, GPT2Attention (q, k, v from one matrix), FalconAttention, GptOssAttention (sinks). */
+#include "components.h"
+
+const gpumem_paramdef attention_params[ATTENTION_N] = {
+    SIZE("heads", NULL, "query heads"),
+    SIZE("kv_heads", NULL, "key and value heads"),
+    SIZE("head_dim", NULL, "width of a query and key head"),
+    SIZE_OR_NULL("value_dim", "width of a value head; null: head_dim"),
+    SIZE_OR_NULL("rope", "rotated width of a head; null: all of it"),
+    WORD("rotary", "'half'", "half (all of a head), cat (a part, put together with the rest) or interleave (pairs); without cos and sin: not at all"),
+    FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
+    FLAG("conv1d", "false", "weights are [in, out]"),
+    FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are kept (models/falcon)"),
+    FLAG("qkv_bias", "false", "q, k and v have biases"),
+    FLAG("o_bias", "false", "the output matrix has a bias"),
+    WORD("qk_norm", "'none'", "norms of q and k: none; head (RMS of each head), full (RMS over all heads), layer (layer norm of each head), "
+                              "matrix (layer norm of each head, a weight for all of them)"),
+    SIZE_OR_NULL("qk_norm_dim", "width a head that these norms have; null: head_dim"),
+    WORD("norm_style", "'llama'", "of RMS norms: llama or gemma"),
+    SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
+    REAL_OR_NULL("attention_softcap", "cap of the scores; null or 0: none"),
+    FLAG("sinks", "false", "a learned sink for each head"),
+    FLAG("causal", "true", "do tokens see only those before them"),
+    REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+    HELD("'use'"),
+};
+
+enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX };
+
+typedef struct attention_spec {
+    uint64_t heads, kv, dim, value_dim, norm_dim;
+    int rotary, norm, style;
+    uint32_t dropout;
+    unsigned flags; /* LINEAR_TRANSPOSED or 0 */
+    uint32_t q, k, v;
+} attention_spec;
+
+static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
+{
+    static const char *const rotaries[] = {"half", "cat", "interleave", NULL}, *const styles[] = {"llama", "gemma", NULL};
+    static const char *const norms[] = {"none", "head", "full", "layer", "matrix", NULL};
+    s->heads = size_of(args, ATTENTION_HEADS);
+    s->kv = size_of(args, ATTENTION_KV_HEADS);
+    s->dim = size_of(args, ATTENTION_HEAD_DIM);
+    s->value_dim = size_or(args, ATTENTION_VALUE_DIM, s->dim);
+    s->norm_dim = size_or(args, ATTENTION_QK_NORM_DIM, s->dim);
+    s->flags = flag_of(args, ATTENTION_CONV1D) ? LINEAR_TRANSPOSED : 0;
+    s->rotary = choice_of(args, ATTENTION_ROTARY, rotaries); /* in the order of enum gpumem_rotary */
+    s->norm = choice_of(args, ATTENTION_QK_NORM, norms);
+    s->style = choice_of(args, ATTENTION_NORM_STYLE, styles); /* in the order of enum gpumem_norm */
+    s->dropout = probability_of(args, ATTENTION_DROPOUT);
+    if (s->rotary < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave");
+    if (s->norm < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix");
+    if (s->style < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
+    if (s->dropout == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
+    return GPUMEM_OK;
+}
+
+static void project(const gpumem_args *args, uint32_t x, attention_spec *s, gpumem_emit *e)
+{
+    static const char *const names[] = {"q", "k", "v"}, *const modules[] = {"q_proj", "k_proj", "v_proj"};
+    unsigned flags = s->flags | (flag_of(args, ATTENTION_QKV_BIAS) ? LINEAR_BIAS : 0u);
+    gpumem_dim size[3];
+    uint32_t part[3];
+    size[0] = extent(s->heads * s->dim, GPUMEM_AXIS_HEADS);
+    size[1] = extent(s->kv * s->dim, GPUMEM_AXIS_KV_HEADS);
+    size[2] = extent(s->kv * s->value_dim, GPUMEM_AXIS_KV_HEADS);
+    if (flag_of(args, ATTENTION_FUSED)) {
+        uint64_t whole = s->heads * s->dim + s->kv * (s->dim + s->value_dim);
+        uint32_t y = linear(e, "qkv_proj", GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, extent(whole, GPUMEM_AXIS_HEADS), flags);
+        split(e, "qkv", hold(e, y, GPUMEM_LIVES_STEP), 3, names, size, part);
+    } else {
+        for (unsigned i = 0; i < 3; i++)
+            part[i] = linear(e, modules[i], GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, size[i], flags);
+    }
+    s->q = part[0];
+    s->k = part[1];
+    s->v = part[2];
+}
+
+static uint32_t layer_of_heads(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, const attention_spec *s)
+{
+    char name[PATH_ROOM];
+    gpumem_dim width = extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), rows = extent(heads, GPUMEM_AXIS_HEADS);
+    uint32_t operand[3] = {x, GPUMEM_NONE, GPUMEM_NONE}, y;
+    const char *weight = join(e, name, module, "weight");
+    if (s->norm == NORM_MATRIX)
+        operand[1] = gpumem_emit_weight(e, weight, GPUMEM_FAMILY_NORM, rows, width);
+    else {
+        operand[1] = gpumem_emit_weight(e, weight, GPUMEM_FAMILY_NORM, width, NO_DIM);
+        operand[2] = vector(e, module, "bias", GPUMEM_FAMILY_NORM, width);
+    }
+    y = gpumem_emit_same(e, module, x);
+    gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, s->norm == NORM_MATRIX ? GPUMEM_NORM_LLAMA : GPUMEM_NORM_PLAIN, module, 3, operand, 1, &y);
+    return y;
+}
+
+static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, const attention_spec *s)
+{
+    uint32_t y;
+    if (s->norm == NORM_FULL)
+        return rmsnorm(e, module, x, extent(heads * s->norm_dim, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
+    y = by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
+    if (s->norm == NORM_HEAD)
+        return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), (unsigned)s->style, 1);
+    return layer_of_heads(e, module, y, heads, s);
+}
+
+static void rotate(const gpumem_args *args, const uint32_t *table, attention_spec *s, gpumem_emit *e)
+{
+    uint32_t operand[4], rotated[2];
+    gpumem_op *op;
+    operand[0] = s->q;
+    operand[1] = s->k;
+    operand[2] = table[0];
+    operand[3] = table[1];
+    if (s->rotary != GPUMEM_ROTARY_HALF) { /* what was projected stays: its parts are views of it */
+        hold(e, s->q, GPUMEM_LIVES_STEP);
+        hold(e, s->k, GPUMEM_LIVES_STEP);
+    }
+    s->q = rotated[0] = gpumem_emit_same(e, "q_rotated", s->q);
+    s->k = rotated[1] = gpumem_emit_same(e, "k_rotated", s->k);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, (unsigned)s->rotary, "rotary", 4, operand, 2, rotated);
+    if (op)
+        op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
+}
+
+static uint32_t repeated(gpumem_emit *e, const char *name, uint32_t x, uint64_t width)
+{
+    uint32_t y = gpumem_emit_like(e, name, x, extent(width, GPUMEM_AXIS_HEADS));
+    operate(e, GPUMEM_OP_REPEAT, 0, name, x, GPUMEM_NONE, y);
+    return y;
+}
+
+static uint32_t attend(const gpumem_args *args, uint32_t like, attention_spec *s, gpumem_emit *e)
+{
+    uint32_t operand[4], y, copied;
+    gpumem_op *op;
+    operand[0] = s->q;
+    operand[1] = s->k;
+    operand[2] = s->v;
+    operand[3] = flag_of(args, ATTENTION_SINKS) ? vector(e, "", "sinks", GPUMEM_FAMILY_OTHER, extent(s->heads, GPUMEM_AXIS_HEADS)) : GPUMEM_NONE;
+    for (unsigned i = 0; i < 3; i++)
+        hold(e, operand[i], GPUMEM_LIVES_STEP);
+    y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
+    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 4, operand, 1, &y);
+    if (op) {
+        op->attr[0] = (uint32_t)s->heads;
+        op->attr[1] = (uint32_t)s->kv;
+        op->attr[2] = (uint32_t)s->dim;
+        op->attr[3] = (uint32_t)s->value_dim;
+        op->attr[4] = (uint32_t)size_or(args, ATTENTION_WINDOW, 0);
+        op->attr[5] = (uint32_t)flag_of(args, ATTENTION_CAUSAL);
+        op->attr[6] = !is_null(args, ATTENTION_SOFTCAP) && args->param[ATTENTION_SOFTCAP].v.r != 0.0;
+        op->attr[7] = s->dropout;
+    }
+    copied = gpumem_emit_same(e, "reshaped", y);
+    operate(e, GPUMEM_OP_COPY, 0, "reshape", y, GPUMEM_NONE, copied);
+    return copied;
+}
+
+DESCRIBE(attention_describe)
+{
+    attention_spec s;
+    gpumem_status status = read_spec(args, &s);
+    uint32_t y;
+    if (status != GPUMEM_OK)
+        return status;
+    project(args, in[0], &s, e);
+    if (s.norm != NORM_NONE) {
+        s.q = norm_one(e, "q_norm", s.q, s.heads, &s);
+        s.k = norm_one(e, "k_norm", s.k, s.kv, &s);
+    }
+    if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE)
+        rotate(args, in + 1, &s, e);
+    if (flag_of(args, ATTENTION_REPEAT_KV) && s.kv != s.heads) {
+        s.k = repeated(e, "k_repeated", s.k, s.heads * s.dim);
+        s.v = repeated(e, "v_repeated", s.v, s.heads * s.value_dim);
+        s.kv = s.heads;
+    }
+    y = attend(args, in[0], &s, e);
+    y = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), s.flags | (flag_of(args, ATTENTION_O_BIAS) ? LINEAR_BIAS : 0u));
+    out[0] = hold(e, y, held_of(args, ATTENTION_HELD));
+    return (gpumem_status)e->status;
+}

@@ -1,0 +1,32 @@
+/* What follows the layers: LlamaForCausalLM.lm_head, ForCausalLMLoss (transformers/loss/loss_utils.py). */
+#include "components.h"
+
+const gpumem_paramdef head_params[HEAD_N] = {
+    SIZE("vocab", NULL, "width of the logits"),
+    FLAG("head_bias", "false", "has it a bias, also when its matrix is tied"),
+    HELD("'caller'"),
+};
+
+DESCRIBE(head_describe)
+{
+    uint32_t y = linear(e, "", GPUMEM_FAMILY_HEAD, in[0], in[1], extent(size_of(args, HEAD_VOCAB), GPUMEM_AXIS_VOCAB),
+                        flag_of(args, HEAD_BIAS) ? LINEAR_BIAS : 0);
+    out[0] = hold(e, y, held_of(args, HEAD_HELD));
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef loss_params[LOSS_N] = {
+    WORD("loss_style", "'causal'", "causal (labels are shifted, logits in fp32) or plain"),
+};
+
+DESCRIBE(loss_describe)
+{
+    static const char *const styles[] = {"causal", "plain", NULL};
+    int style = choice_of(args, LOSS_STYLE, styles);
+    if (style < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "loss_style is neither causal nor plain");
+    out[0] = gpumem_emit_tensor(e, "loss", GPUMEM_ROLE_ACTIVATION, 0, style ? GPUMEM_DTYPE_MODEL : GPUMEM_DTYPE_F32, 0, NULL);
+    gpumem_emit_op(e, GPUMEM_OP_LOSS, style ? GPUMEM_LOSS_PLAIN : GPUMEM_LOSS_CAUSAL, "loss", 2, in, 1, out);
+    hold(e, out[0], GPUMEM_LIVES_MODEL);
+    return (gpumem_status)e->status;
+}

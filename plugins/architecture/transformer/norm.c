@@ -1,0 +1,55 @@
+/* Norms over the last dimension: LlamaRMSNorm, GemmaRMSNorm, nn.LayerNorm, CohereLayerNorm, OlmoLayerNorm. */
+#include "components.h"
+
+const gpumem_paramdef rmsnorm_params[RMSNORM_N] = {
+    WORD("norm_style", "'llama'", "llama or gemma (1 + weight, all in fp32)"),
+    FLAG("norm_affine", "true", "is there a weight"),
+    HELD("'step'"),
+};
+
+DESCRIBE(rmsnorm_describe)
+{
+    static const char *const styles[] = {"llama", "gemma", NULL};
+    static const uint8_t variant[] = {GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA};
+    int style = choice_of(args, RMSNORM_STYLE, styles);
+    if (style < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
+    out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), variant[style], flag_of(args, RMSNORM_AFFINE)), held_of(args, RMSNORM_HELD));
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef layernorm_params[LAYERNORM_N] = {
+    WORD("layernorm_style", "'plain'", "plain (nn.LayerNorm), manual (models/cohere: small operators in fp32) or fp32 (models/olmo: casts around it)"),
+    FLAG("norm_affine", "true", "is there a weight"),
+    FLAG("norm_bias", "true", "has it a bias beside its weight"),
+    HELD("'step'"),
+};
+
+static uint32_t cast(gpumem_emit *e, uint32_t x, unsigned dtype)
+{
+    uint32_t y = of_dtype(e, gpumem_emit_same(e, "cast", x), dtype);
+    operate(e, GPUMEM_OP_CAST, 0, "cast", x, GPUMEM_NONE, y);
+    return y;
+}
+
+DESCRIBE(layernorm_describe)
+{
+    static const char *const styles[] = {"plain", "manual", "fp32", NULL};
+    static const uint8_t variant[] = {GPUMEM_NORM_PLAIN, GPUMEM_NORM_LLAMA, GPUMEM_NORM_PLAIN};
+    int style = choice_of(args, LAYERNORM_STYLE, styles), affine = flag_of(args, LAYERNORM_AFFINE), fp32 = style == 2;
+    gpumem_dim width = last_of(e, in[0]);
+    uint32_t operand[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y;
+    if (style < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "layernorm_style is none of plain, manual, fp32");
+    if (affine)
+        operand[1] = vector(e, "", "weight", GPUMEM_FAMILY_NORM, width);
+    if (affine && flag_of(args, LAYERNORM_BIAS))
+        operand[2] = vector(e, "", "bias", GPUMEM_FAMILY_NORM, width);
+    operand[0] = fp32 ? cast(e, in[0], GPUMEM_DTYPE_F32) : in[0];
+    y = gpumem_emit_same(e, "normed", in[0]);
+    if (fp32)
+        of_dtype(e, y, GPUMEM_DTYPE_F32);
+    gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, variant[style], "layernorm", 3, operand, 1, &y);
+    out[0] = hold(e, fp32 ? cast(e, y, GPUMEM_DTYPE_MODEL) : y, held_of(args, LAYERNORM_HELD));
+    return (gpumem_status)e->status;
+}
