@@ -177,7 +177,7 @@ static const char *show(const gm_value *v, char *buf, size_t n)
     if (v->type == GM_STRING)
         snprintf(buf, n, "'%.48s'", v->v.s);
     else
-        gm_value_show(v, buf, n - 4);
+        gm_value_show(v, buf, n);
     return buf;
 }
 
@@ -201,7 +201,7 @@ static gpumem_status check_among(const gm_value *values, const char *file, const
         const gm_value *a = &values->v.list[i];
         if (gm_value_equal(a, v))
             return GPUMEM_OK;
-        list_text(known, sizeof known, a->type == GM_STRING ? a->v.s : gm_value_show(a, item, sizeof item - 4));
+        list_text(known, sizeof known, a->type == GM_STRING ? a->v.s : gm_value_show(a, item, sizeof item));
     }
     return gm_value_bad(file, what, v, err, "%s is not one of %s", show(v, shown, sizeof shown), known);
 }

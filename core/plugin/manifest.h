@@ -31,7 +31,7 @@ typedef struct gm_manifest {
     const char *id, *version, *title;
     const char *path;      /* of the file */
     const char *folder;    /* that it is in: a library lies here */
-    const char *directory; /* of the search path */
+    const char *directory; /* of the search path; "" where it was read by its path */
     const char *library;   /* file name, or NULL */
     const char *sha256;    /* of the library, 64 hexadecimal digits, or NULL */
     const char *use;       /* the plugin of the same kind whose library it uses, or NULL */
