@@ -52,8 +52,6 @@ static gpumem_status check_type(const char *file, const char *what, const gm_val
     char expected[128];
     if (!(types & GM_IS(v->type)))
         return gm_value_bad(file, what, v, err, "expected %s, not %s", types_text(types, expected, sizeof expected), gm_type_name((gm_type)v->type));
-    if (v->type == GM_STRING && strlen(v->v.s) != v->n)
-        return gm_value_bad(file, what, v, err, "a string with a NUL in it");
     return GPUMEM_OK;
 }
 
