@@ -30,14 +30,16 @@ static inline uint32_t probability_of(const gpumem_args *a, unsigned p)
     return r >= 0.0 && r <= 1.0 ? (uint32_t)(r * 1e6 + 0.5) : GPUMEM_NONE;
 }
 
-/* How long the reference code holds the result of a component: a parameter of most of them. */
-#define HELD_HELP "how long the code holds the result: use, step, block, stack (decoder returns), model or caller"
-static inline unsigned held_of(const gpumem_args *a, unsigned p)
-{
-    static const char *const names[] = {"use", "step", "block", "stack", "model", "caller", NULL};
-    int i = choice_of(a, p, names);
-    return i < 0 ? (unsigned)GPUMEM_LIVES_USE : (unsigned)i;
-}
+/* ---- declarations ---- */
+
+#define SIZE(key, otherwise, help) {key, GPUMEM_TYPE_INT, 0, otherwise, 1, GPUMEM_SIZE_MAX, help}
+#define SIZE_OR_NULL(key, help) {key, GPUMEM_TYPE_INT, 1, "null", 1, GPUMEM_SIZE_MAX, help}
+#define FLAG(key, otherwise, help) {key, GPUMEM_TYPE_BOOL, 0, otherwise, 0, 0, help}
+#define WORD(key, otherwise, help) {key, GPUMEM_TYPE_STRING, 0, otherwise, 0, 0, help}
+#define REAL_OR_NULL(key, help) {key, GPUMEM_TYPE_REAL, 1, "null", 0, 0, help}
+
+#define DESCRIBE(name) \
+    gpumem_status name(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 
 /* ---- tensors ---- */
 

@@ -11,7 +11,8 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     WORD("rotary", "'half'", "half (all of a head), cat (a part, put together with the rest) or interleave (pairs); without cos and sin: not at all"),
     FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
     FLAG("conv1d", "false", "weights are [in, out]"),
-    FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are kept (models/falcon)"),
+    FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are rotated and kept (models/falcon)"),
+    FLAG("q_scaled", "false", "q is scaled by an operator of its own (models/opt)"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
     FLAG("o_bias", "false", "the output matrix has a bias"),
     WORD("qk_norm", "'none'", "norms of q and k: none; head (RMS of each head), full (RMS over all heads), layer (layer norm of each head), "
@@ -23,7 +24,6 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("sinks", "false", "a learned sink for each head"),
     FLAG("causal", "true", "do tokens see only those before them"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
-    HELD("'use'"),
 };
 
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX };
@@ -130,11 +130,18 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
 }
 
-static uint32_t repeated(gpumem_emit *e, const char *name, uint32_t x, uint64_t width)
+/* FalconAttention._split_heads: q is reshaped, k and v are broadcast to all heads and then reshaped: all three are new. */
+static void repeat(attention_spec *s, gpumem_emit *e)
 {
-    uint32_t y = gpumem_emit_like(e, name, x, extent(width, GPUMEM_AXIS_HEADS));
-    operate(e, GPUMEM_OP_REPEAT, 0, name, x, GPUMEM_NONE, y);
-    return y;
+    uint32_t q = gpumem_emit_same(e, "q_reshaped", s->q), k = gpumem_emit_like(e, "k_repeated", s->k, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS));
+    uint32_t v = gpumem_emit_like(e, "v_repeated", s->v, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
+    operate(e, GPUMEM_OP_COPY, 0, "q_reshaped", s->q, GPUMEM_NONE, q);
+    operate(e, GPUMEM_OP_REPEAT, 0, "k_repeated", s->k, GPUMEM_NONE, k);
+    operate(e, GPUMEM_OP_REPEAT, 0, "v_repeated", s->v, GPUMEM_NONE, v);
+    s->q = q;
+    s->k = k;
+    s->v = v;
+    s->kv = s->heads;
 }
 
 static uint32_t attend(const gpumem_args *args, uint32_t like, attention_spec *s, gpumem_emit *e)
@@ -176,15 +183,16 @@ DESCRIBE(attention_describe)
         s.q = norm_one(e, "q_norm", s.q, s.heads, &s);
         s.k = norm_one(e, "k_norm", s.k, s.kv, &s);
     }
+    if (flag_of(args, ATTENTION_KV_REPEATED))
+        repeat(&s, e);
     if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE)
         rotate(args, in + 1, &s, e);
-    if (flag_of(args, ATTENTION_REPEAT_KV) && s.kv != s.heads) {
-        s.k = repeated(e, "k_repeated", s.k, s.heads * s.dim);
-        s.v = repeated(e, "v_repeated", s.v, s.heads * s.value_dim);
-        s.kv = s.heads;
+    if (flag_of(args, ATTENTION_Q_SCALED)) {
+        uint32_t q = s.q;
+        s.q = gpumem_emit_same(e, "q_scaled", q);
+        operate(e, GPUMEM_OP_SCALE, 0, "q_scaled", q, GPUMEM_NONE, s.q);
     }
     y = attend(args, in[0], &s, e);
-    y = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), s.flags | (flag_of(args, ATTENTION_O_BIAS) ? LINEAR_BIAS : 0u));
-    out[0] = hold(e, y, held_of(args, ATTENTION_HELD));
+    out[0] = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), s.flags | (flag_of(args, ATTENTION_O_BIAS) ? LINEAR_BIAS : 0u));
     return (gpumem_status)e->status;
 }

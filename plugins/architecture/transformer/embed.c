@@ -5,7 +5,6 @@ const gpumem_paramdef embed_params[EMBED_N] = {
     SIZE("vocab", NULL, "rows of the table"),
     SIZE("hidden", NULL, "width of the table"),
     FLAG("embed_scaled", "false", "multiplied by a buffer `embed_scale` (models/gemma)"),
-    HELD("'stack'"),
 };
 
 DESCRIBE(embed_describe)
@@ -27,7 +26,7 @@ DESCRIBE(embed_describe)
         operate(e, GPUMEM_OP_SCALE, 0, "scale", x, GPUMEM_NONE, y);
         x = y;
     }
-    out[0] = hold(e, x, held_of(args, EMBED_HELD));
+    out[0] = hold(e, x, GPUMEM_LIVES_STACK);
     out[1] = operand[1];
     return (gpumem_status)e->status;
 }
@@ -86,6 +85,7 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     SIZE("head_dim", NULL, "width of a head"),
     WORD("rope_kind", "''", "kind of layer that has tables of its own: first part of the buffers' names (models/gemma3)"),
     FLAG("rope_fp32", "false", "the tables stay in fp32 (models/olmo2)"),
+    FLAG("rope_halved", "false", "the tables have half the width: one number for a pair (models/gpt_oss)"),
 };
 
 DESCRIBE(cossin_describe)
@@ -105,7 +105,7 @@ DESCRIBE(cossin_describe)
     operand[1] = in[1] == GPUMEM_NONE ? count_tokens(e, in[0]) : in[1];
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[1] = last_of(e, operand[1]);
-    dim[2] = extent(rope, GPUMEM_AXIS_HEAD_DIM);
+    dim[2] = flag_of(args, COSSIN_HALVED) ? frequencies : extent(rope, GPUMEM_AXIS_HEAD_DIM);
     for (unsigned i = 0; i < 2; i++)
         out[i] = hold(e, gpumem_emit_tensor(e, tables[i], GPUMEM_ROLE_ACTIVATION, 0,
                                             flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);

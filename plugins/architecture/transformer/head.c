@@ -4,14 +4,13 @@
 const gpumem_paramdef head_params[HEAD_N] = {
     SIZE("vocab", NULL, "width of the logits"),
     FLAG("head_bias", "false", "has it a bias, also when its matrix is tied"),
-    HELD("'caller'"),
 };
 
 DESCRIBE(head_describe)
 {
     uint32_t y = linear(e, "", GPUMEM_FAMILY_HEAD, in[0], in[1], extent(size_of(args, HEAD_VOCAB), GPUMEM_AXIS_VOCAB),
                         flag_of(args, HEAD_BIAS) ? LINEAR_BIAS : 0);
-    out[0] = hold(e, y, held_of(args, HEAD_HELD));
+    out[0] = hold(e, y, GPUMEM_LIVES_CALLER);
     return (gpumem_status)e->status;
 }
 

@@ -4,14 +4,31 @@
 const gpumem_paramdef linear_params[LINEAR_N] = {
     SIZE("linear_width", NULL, "width of the result"),
     FLAG("linear_bias", "false", "has it a bias"),
-    HELD("'use'"),
 };
 
 DESCRIBE(linear_describe)
 {
-    uint32_t y = linear(e, "", GPUMEM_FAMILY_MATRIX, in[0], GPUMEM_NONE, extent(size_of(args, LINEAR_WIDTH), GPUMEM_AXIS_HIDDEN),
-                        flag_of(args, LINEAR_HAS_BIAS) ? LINEAR_BIAS : 0);
-    out[0] = hold(e, y, held_of(args, LINEAR_HELD));
+    out[0] = linear(e, "", GPUMEM_FAMILY_MATRIX, in[0], GPUMEM_NONE, extent(size_of(args, LINEAR_WIDTH), GPUMEM_AXIS_HIDDEN),
+                    flag_of(args, LINEAR_HAS_BIAS) ? LINEAR_BIAS : 0);
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef weights_params[WEIGHTS_N] = {
+    SIZE("weight_rows", NULL, "first extent of `weight`"),
+    SIZE_OR_NULL("weight_columns", "second extent of `weight`; null: it is a vector"),
+    SIZE_OR_NULL("weight_bias", "extent of `bias`; null: there is none"),
+};
+
+/* Parameters that exist, but that no operator uses here: cross attention without an encoder. */
+DESCRIBE(weights_describe)
+{
+    int matrix = !is_null(args, WEIGHTS_COLUMNS);
+    (void)in;
+    (void)out;
+    gpumem_emit_weight(e, "weight", matrix ? GPUMEM_FAMILY_MATRIX : GPUMEM_FAMILY_NORM, extent(size_of(args, WEIGHTS_ROWS), GPUMEM_AXIS_NONE),
+                       matrix ? extent(size_of(args, WEIGHTS_COLUMNS), GPUMEM_AXIS_NONE) : NO_DIM);
+    if (!is_null(args, WEIGHTS_BIAS))
+        gpumem_emit_weight(e, "bias", matrix ? GPUMEM_FAMILY_BIAS : GPUMEM_FAMILY_NORM, extent(size_of(args, WEIGHTS_BIAS), GPUMEM_AXIS_NONE), NO_DIM);
     return (gpumem_status)e->status;
 }
 
@@ -23,7 +40,6 @@ const gpumem_paramdef mlp_params[MLP_N] = {
     FLAG("conv1d", "false", "weights are [in, out]"),
     FLAG("mlp_bias", "false", "its matrices have biases"),
     REAL_OR_NULL("mlp_dropout", "dropout before the last matrix"),
-    HELD("'use'"),
 };
 
 DESCRIBE(mlp_describe)
@@ -40,6 +56,6 @@ DESCRIBE(mlp_describe)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (m.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "mlp_dropout is no probability");
-    out[0] = hold(e, feed_forward(e, "", in[0], &m), held_of(args, MLP_HELD));
+    out[0] = feed_forward(e, "", in[0], &m);
     return (gpumem_status)e->status;
 }

@@ -4,7 +4,6 @@
 const gpumem_paramdef rmsnorm_params[RMSNORM_N] = {
     WORD("norm_style", "'llama'", "llama or gemma (1 + weight, all in fp32)"),
     FLAG("norm_affine", "true", "is there a weight"),
-    HELD("'step'"),
 };
 
 DESCRIBE(rmsnorm_describe)
@@ -14,7 +13,7 @@ DESCRIBE(rmsnorm_describe)
     int style = choice_of(args, RMSNORM_STYLE, styles);
     if (style < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
-    out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), variant[style], flag_of(args, RMSNORM_AFFINE)), held_of(args, RMSNORM_HELD));
+    out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), variant[style], flag_of(args, RMSNORM_AFFINE)), GPUMEM_LIVES_STEP);
     return (gpumem_status)e->status;
 }
 
@@ -22,7 +21,6 @@ const gpumem_paramdef layernorm_params[LAYERNORM_N] = {
     WORD("layernorm_style", "'plain'", "plain (nn.LayerNorm), manual (models/cohere: small operators in fp32) or fp32 (models/olmo: casts around it)"),
     FLAG("norm_affine", "true", "is there a weight"),
     FLAG("norm_bias", "true", "has it a bias beside its weight"),
-    HELD("'step'"),
 };
 
 static uint32_t cast(gpumem_emit *e, uint32_t x, unsigned dtype)
@@ -50,6 +48,6 @@ DESCRIBE(layernorm_describe)
     if (fp32)
         of_dtype(e, y, GPUMEM_DTYPE_F32);
     gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, variant[style], "layernorm", 3, operand, 1, &y);
-    out[0] = hold(e, fp32 ? cast(e, y, GPUMEM_DTYPE_MODEL) : y, held_of(args, LAYERNORM_HELD));
+    out[0] = hold(e, fp32 ? cast(e, y, GPUMEM_DTYPE_MODEL) : y, GPUMEM_LIVES_STEP);
     return (gpumem_status)e->status;
 }

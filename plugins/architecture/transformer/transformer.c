@@ -1,8 +1,9 @@
 /* transformer: the parts of decoders and encoders, as transformers 5.23 builds and runs them. */
 #include "components.h"
 
-#define COMPONENT(name, help, ins, outs) \
-    {#name, help, name##_params, COUNT(name##_params), COUNT(ins), COUNT(outs), ins, outs, name##_describe}
+#define PORTS(name, help, ins, nin, outs, nout) \
+    {#name, help, name##_params, COUNT(name##_params), nin, nout, ins, outs, name##_describe}
+#define COMPONENT(name, help, ins, outs) PORTS(name, help, ins, COUNT(ins), outs, COUNT(outs))
 
 static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const ids_in[] = {"ids"};
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
@@ -17,6 +18,7 @@ static const gpumem_component components[] = {
     COMPONENT(rmsnorm, "root mean square norm over the last dimension", x_in, y_out),
     COMPONENT(layernorm, "layer norm over the last dimension", x_in, y_out),
     COMPONENT(linear, "one matrix", x_in, y_out),
+    PORTS(weights, "parameters that no operator uses", NULL, 0, NULL, 0),
     COMPONENT(attention, "attention with as many key heads as heads, fewer, or one", attention_in, y_out),
     COMPONENT(mlp, "feed forward network, gated or not", x_in, y_out),
     COMPONENT(head, "output matrix, or the embedding's `table`", head_in, logits_out),

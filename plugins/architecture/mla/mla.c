@@ -1,0 +1,140 @@
+/* mla: attention over a compressed latent of keys and values, as models/deepseek_v3 of transformers 5.23 runs it. */
+#include "../emit.h"
+
+enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, VALUE_DIM, ROTARY, BIAS, DROPOUT, NPARAM };
+
+static const gpumem_paramdef params[NPARAM] = {
+    SIZE("heads", NULL, "query heads"),
+    SIZE_OR_NULL("q_rank", "width that queries are compressed to; null: they are not"),
+    SIZE("kv_rank", NULL, "width that keys and values are compressed to"),
+    SIZE("nope", NULL, "width of a query or key head that is not rotated"),
+    SIZE("rope", NULL, "rotated width of a query head, and of the one key that all heads share"),
+    SIZE("value_dim", NULL, "width of a value head"),
+    WORD("rotary", "'interleave'", "interleave (pairs) or half"),
+    FLAG("mla_bias", "false", "biases of the compressing matrices and of the output matrix"),
+    REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+};
+
+typedef struct mla_spec {
+    gpumem_dim heads;
+    uint64_t nope, rope, value;
+    unsigned flags, rotary;
+    uint32_t dropout;
+} mla_spec;
+
+static uint32_t step(gpumem_emit *e, uint32_t t) { return hold(e, t, GPUMEM_LIVES_STEP); }
+
+static uint32_t matrix(gpumem_emit *e, const char *module, uint32_t x, gpumem_dim out, unsigned flags)
+{
+    return linear(e, module, GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, out, flags);
+}
+
+static uint32_t norm(gpumem_emit *e, const char *module, uint32_t x)
+{
+    return rmsnorm(e, module, x, last_of(e, x), GPUMEM_NORM_LLAMA, 1);
+}
+
+/* Two parts of every head, or of the one there is; both stay until the module returns, as does what they are views of. */
+static void halve(gpumem_emit *e, const char *name, uint32_t x, gpumem_dim heads, uint64_t a, uint64_t b, const char *const *names, uint32_t *part)
+{
+    gpumem_dim size[2];
+    size[0] = extent(a, GPUMEM_AXIS_HEAD_DIM);
+    size[1] = extent(b, GPUMEM_AXIS_HEAD_DIM);
+    step(e, x);
+    if (heads.size)
+        x = by_head(e, name, x, heads, extent(a + b, GPUMEM_AXIS_HEAD_DIM));
+    split(e, name, x, 2, names, size, part);
+    step(e, part[0]);
+    step(e, part[1]);
+}
+
+static uint32_t query(const gpumem_args *args, const mla_spec *s, uint32_t x, gpumem_emit *e)
+{
+    gpumem_dim width = extent(s->heads.size * (s->nope + s->rope), GPUMEM_AXIS_HEADS);
+    if (is_null(args, Q_RANK))
+        return matrix(e, "q_proj", x, width, 0);
+    x = norm(e, "q_a_layernorm", matrix(e, "q_a_proj", x, extent(size_of(args, Q_RANK), GPUMEM_AXIS_NONE), s->flags));
+    return matrix(e, "q_b_proj", x, width, 0);
+}
+
+static void rotate(const mla_spec *s, const uint32_t *table, uint32_t *q, uint32_t *k, gpumem_emit *e)
+{
+    uint32_t operand[4], rotated[2];
+    gpumem_op *op;
+    operand[0] = *q;
+    operand[1] = *k;
+    operand[2] = table[0];
+    operand[3] = table[1];
+    rotated[0] = *q = step(e, gpumem_emit_same(e, "q_rotated", *q));
+    rotated[1] = *k = step(e, gpumem_emit_same(e, "k_rotated", *k));
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, s->rotary, "rotary", 4, operand, 2, rotated);
+    if (op)
+        op->attr[0] = (uint32_t)s->rope;
+}
+
+static uint32_t attend(const mla_spec *s, const uint32_t *qkv, uint32_t x, gpumem_emit *e)
+{
+    uint32_t y = gpumem_emit_like(e, "attended", x, extent(s->heads.size * s->value, GPUMEM_AXIS_HEADS)), copied;
+    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 3, qkv, 1, &y);
+    if (op) {
+        op->attr[0] = op->attr[1] = s->heads.size;
+        op->attr[2] = (uint32_t)(s->nope + s->rope);
+        op->attr[3] = (uint32_t)s->value;
+        op->attr[5] = 1;
+        op->attr[7] = s->dropout;
+    }
+    copied = gpumem_emit_same(e, "reshaped", y);
+    operate(e, GPUMEM_OP_COPY, 0, "reshape", y, GPUMEM_NONE, copied);
+    return copied;
+}
+
+static void describe_core(const gpumem_args *args, const mla_spec *s, const uint32_t *in, uint32_t *out, gpumem_emit *e)
+{
+    static const char *const q_parts[] = {"q_pass", "q_rot"}, *const latent_parts[] = {"latent", "k_rot"}, *const kv_parts[] = {"k_pass", "value"};
+    gpumem_dim width = extent(s->nope + s->rope, GPUMEM_AXIS_HEAD_DIM);
+    uint64_t rank = size_of(args, KV_RANK);
+    uint32_t q[2], latent[2], kv[2], qkv[3], y;
+    halve(e, "query", query(args, s, in[0], e), s->heads, s->nope, s->rope, q_parts, q);
+    y = matrix(e, "kv_a_proj_with_mqa", in[0], extent(rank + s->rope, GPUMEM_AXIS_NONE), s->flags);
+    halve(e, "latent", y, NO_DIM, rank, s->rope, latent_parts, latent);
+    latent[0] = step(e, norm(e, "kv_a_layernorm", latent[0]));
+    rotate(s, in + 1, &q[1], &latent[1], e);
+    qkv[0] = step(e, gpumem_emit_like(e, "q", q[0], width));
+    gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "q", 2, q, 1, &qkv[0]);
+    y = matrix(e, "kv_b_proj", latent[0], extent(s->heads.size * (s->nope + s->value), GPUMEM_AXIS_HEADS), 0);
+    halve(e, "key_value", y, s->heads, s->nope, s->value, kv_parts, kv);
+    qkv[1] = step(e, gpumem_emit_like(e, "k", kv[0], width));
+    operate(e, GPUMEM_OP_COPY, 0, "key", kv[0], latent[1], qkv[1]); /* both into a new tensor, k_rot once for every head */
+    qkv[2] = kv[1];
+    out[0] = matrix(e, "o_proj", attend(s, qkv, in[0], e), last_of(e, in[0]), s->flags);
+}
+
+static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
+{
+    static const char *const rotaries[] = {"half", "cat", "interleave", NULL}; /* in the order of enum gpumem_rotary */
+    int rotary = choice_of(args, ROTARY, rotaries);
+    mla_spec s;
+    s.heads = extent(size_of(args, HEADS), GPUMEM_AXIS_HEADS);
+    s.nope = size_of(args, NOPE);
+    s.rope = size_of(args, ROPE);
+    s.value = size_of(args, VALUE_DIM);
+    s.flags = flag_of(args, BIAS) ? LINEAR_BIAS : 0;
+    s.rotary = (unsigned)rotary;
+    s.dropout = probability_of(args, DROPOUT);
+    if (rotary < 0 || rotary == GPUMEM_ROTARY_CAT)
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is neither half nor interleave");
+    if (s.dropout == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
+    describe_core(args, &s, in, out, e);
+    return (gpumem_status)e->status;
+}
+
+static const char *const ins[] = {"x", "cos", "sin"}, *const outs[] = {"y"};
+static const gpumem_component components[] = {
+    {"mla", "attention over a compressed latent of keys and values", params, NPARAM, COUNT(ins), COUNT(outs), ins, outs, describe},
+};
+static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
+
+GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
+    GPUMEM_MAGIC, GPUMEM_ABI, sizeof gpumem_entry, GPUMEM_KIND_ARCHITECTURE, "mla", "0.1.0", {&operations},
+};

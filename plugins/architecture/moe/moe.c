@@ -1,0 +1,187 @@
+/* moe: experts behind a router, as transformers 5.23 runs them: integrations/moe.py (grouped_mm), models/mixtral, models/qwen2_moe (shared
+ * expert with a gate), models/deepseek_v3 (groups, correction), models/gpt_oss (biases, [in, out] weights). */
+#include "../emit.h"
+
+enum {
+    EXPERTS, TOP, WIDTH, ACT, GATED, TRANSPOSED, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION, SHARED_WIDTH,
+    SHARED_BIAS, SHARED_GATE, NPARAM
+};
+
+static const gpumem_paramdef params[NPARAM] = {
+    SIZE("experts", NULL, "routed experts"),
+    SIZE("experts_top", NULL, "experts that a token uses"),
+    SIZE("expert_intermediate", NULL, "width between the matrices of an expert"),
+    WORD("act", NULL, "activation function, as transformers/activations.py names it; swiglu_limited: that of models/gpt_oss"),
+    FLAG("expert_gated", "true", "experts have a gate beside the up projection"),
+    FLAG("expert_transposed", "false", "weights of experts are [expert, in, out]"),
+    FLAG("expert_bias", "false", "experts have biases"),
+    WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones) or deepseek (sigmoid, groups)"),
+    FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
+    FLAG("router_bias", "false", "the router has a bias"),
+    SIZE("router_groups", "1", "groups of experts"),
+    SIZE("router_groups_kept", "1", "groups that a token may use"),
+    WORD("router_correction", "'none'", "a bias for the choice only, gate.e_score_correction_bias: none, buffer or parameter"),
+    {"shared_intermediate", GPUMEM_TYPE_INT, 1, "null", 0, GPUMEM_SIZE_MAX, "width of the expert that all tokens use; null or 0: there is none"},
+    FLAG("shared_bias", "false", "the shared expert has biases"),
+    FLAG("shared_gate", "false", "the shared expert is weighted by a sigmoid"),
+};
+
+typedef struct moe_spec {
+    gpumem_dim experts, top, width, hidden;
+    uint32_t act;
+    int router, correction, gated, transposed;
+} moe_spec;
+
+static uint32_t step(gpumem_emit *e, uint32_t t) { return hold(e, t, GPUMEM_LIVES_STEP); }
+
+/* An activation with the extents of x, but `top` rows for each of its own and another last extent (0: none). */
+static uint32_t rows(gpumem_emit *e, const char *name, uint32_t x, const moe_spec *s, gpumem_dim last, unsigned dtype)
+{
+    gpumem_dim dim[GPUMEM_MAX_DIMS];
+    unsigned n;
+    if (e->status != GPUMEM_OK)
+        return GPUMEM_NONE;
+    n = e->tensor[x].ndim;
+    if (n < 2)
+        return gpumem_emit_fail(e, GPUMEM_EINVAL);
+    memcpy(dim, e->tensor[x].dim, sizeof dim);
+    dim[n - 2] = gpumem_dim_of((uint64_t)dim[n - 2].size * s->top.size, dim[n - 2].sym, dim[n - 2].axis);
+    dim[n - 1] = last;
+    return gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, dtype, last.size ? n : n - 1, dim);
+}
+
+static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t *chosen, gpumem_emit *e)
+{
+    uint32_t operand[3] = {x, GPUMEM_NONE, GPUMEM_NONE};
+    gpumem_op *op;
+    operand[1] = gpumem_emit_weight(e, "gate.weight", GPUMEM_FAMILY_ROUTER, s->experts, s->hidden);
+    if (flag_of(args, ROUTER_BIAS))
+        operand[2] = gpumem_emit_weight(e, "gate.bias", GPUMEM_FAMILY_BIAS, s->experts, NO_DIM);
+    if (s->correction)
+        gpumem_emit_tensor(e, "gate.e_score_correction_bias", s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
+                           GPUMEM_DTYPE_MODEL, 1, &s->experts);
+    chosen[0] = gpumem_emit_like(e, "weights", x, s->top);
+    chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
+    step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
+    step(e, chosen[1]);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, (unsigned)s->router, "route", 3, operand, 2, chosen);
+    if (op) {
+        op->attr[0] = s->experts.size;
+        op->attr[1] = s->top.size;
+        op->attr[2] = (uint32_t)size_of(args, GROUPS);
+        op->attr[3] = (uint32_t)size_of(args, GROUPS_KEPT);
+    }
+}
+
+static uint32_t grouped(const gpumem_args *args, const moe_spec *s, const char *name, const char *bias, uint32_t x, uint32_t like, gpumem_dim out,
+                        uint32_t offsets, gpumem_emit *e)
+{
+    gpumem_dim dim[3];
+    uint32_t operand[4] = {x, GPUMEM_NONE, GPUMEM_NONE, offsets}, y;
+    dim[0] = s->experts;
+    dim[1] = s->transposed ? last_of(e, x) : out;
+    dim[2] = s->transposed ? out : last_of(e, x);
+    operand[1] = gpumem_emit_tensor(e, name, GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_EXPERT, GPUMEM_DTYPE_MODEL, 3, dim);
+    if (flag_of(args, EXPERT_BIAS))
+        operand[2] = gpumem_emit_weight(e, bias, GPUMEM_FAMILY_BIAS, s->experts, out);
+    y = rows(e, name, like, s, out, GPUMEM_DTYPE_MODEL);
+    gpumem_emit_op(e, GPUMEM_OP_GROUPED_LINEAR, (unsigned)s->transposed, name, 4, operand, 1, &y);
+    return y;
+}
+
+static uint32_t expert_inner(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t like, uint32_t offsets, gpumem_emit *e)
+{
+    static const char *const names[] = {"gate", "up"};
+    gpumem_dim size[2];
+    uint32_t part[2], y;
+    size[0] = size[1] = s->width;
+    if (!s->gated)
+        return activate(e, grouped(args, s, "experts.up_proj", "experts.up_proj_bias", x, like, s->width, offsets, e), s->act);
+    y = grouped(args, s, "experts.gate_up_proj", "experts.gate_up_proj_bias", x, like, extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN), offsets, e);
+    if (s->act == GPUMEM_ACT_SWIGLU_LIMITED) {
+        uint32_t z = gpumem_emit_like(e, "act", y, s->width);
+        operate(e, GPUMEM_OP_ACT, s->act, "act", y, GPUMEM_NONE, z);
+        return z;
+    }
+    split(e, "gate_up", y, 2, names, size, part);
+    return binary(e, GPUMEM_OP_MUL, "product", activate(e, part[0], s->act), part[1]);
+}
+
+static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, const uint32_t *chosen, gpumem_emit *e)
+{
+    unsigned weight = flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL;
+    uint32_t sorted[4], picked, weights, y, out; /* sorted: expert of each row, its place before, its token, ends of the experts */
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const names[] = {"sorted", "order", "tokens"};
+        sorted[i] = step(e, rows(e, names[i], x, s, NO_DIM, GPUMEM_DTYPE_I64));
+    }
+    sorted[3] = step(e, gpumem_emit_tensor(e, "offsets", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_I32, 1, &s->experts));
+    gpumem_emit_op(e, GPUMEM_OP_SORT, 0, "sort", 1, &chosen[1], 4, sorted);
+    picked = step(e, rows(e, "rows", x, s, s->hidden, GPUMEM_DTYPE_MODEL));
+    operate(e, GPUMEM_OP_INDEX, 0, "rows", x, sorted[2], picked);
+    weights = step(e, rows(e, "row_weights", x, s, NO_DIM, weight));
+    operate(e, GPUMEM_OP_INDEX, 0, "row_weights", chosen[0], sorted[1], weights);
+    y = expert_inner(args, s, picked, x, sorted[3], e);
+    y = step(e, grouped(args, s, "experts.down_proj", "experts.down_proj_bias", y, x, s->hidden, sorted[3], e));
+    out = rows(e, "weighted", x, s, s->hidden, weight);
+    operate(e, GPUMEM_OP_MUL, 0, "weighted", y, weights, out);
+    y = gpumem_emit_same(e, "combined", x);
+    operate(e, GPUMEM_OP_COMBINE, 0, "combine", out, sorted[1], y);
+    return y;
+}
+
+static uint32_t shared(const gpumem_args *args, const moe_spec *s, uint32_t x, gpumem_emit *e)
+{
+    mlp_spec m;
+    uint32_t y, gate;
+    memset(&m, 0, sizeof m);
+    m.width = extent(size_of(args, SHARED_WIDTH), GPUMEM_AXIS_FFN);
+    m.out = s->hidden;
+    m.act = s->act;
+    m.flags = flag_of(args, SHARED_BIAS) ? LINEAR_BIAS : 0;
+    m.gated = s->gated;
+    y = feed_forward(e, "shared_experts", x, &m);
+    if (!flag_of(args, SHARED_GATE))
+        return y;
+    gate = linear(e, "shared_expert_gate", GPUMEM_FAMILY_ROUTER, x, GPUMEM_NONE, extent(1, GPUMEM_AXIS_NONE), 0);
+    return binary(e, GPUMEM_OP_MUL, "shared", y, activate(e, gate, GPUMEM_ACT_SIGMOID));
+}
+
+static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
+{
+    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", NULL}; /* in the order of enum gpumem_router */
+    static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
+    uint32_t chosen[2], y;
+    moe_spec s;
+    s.experts = extent(size_of(args, EXPERTS), GPUMEM_AXIS_EXPERT);
+    s.top = extent(size_of(args, TOP), GPUMEM_AXIS_NONE);
+    s.width = extent(size_of(args, WIDTH), GPUMEM_AXIS_FFN);
+    s.hidden = last_of(e, in[0]);
+    s.act = activation_of(args->param[ACT].v.s);
+    s.router = choice_of(args, ROUTER, routers);
+    s.correction = choice_of(args, CORRECTION, corrections);
+    s.gated = flag_of(args, GATED);
+    s.transposed = flag_of(args, TRANSPOSED);
+    if (s.act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    if (s.router < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, deepseek");
+    if (s.correction < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "router_correction is none of none, buffer, parameter");
+    route(args, &s, in[0], chosen, e);
+    y = routed(args, &s, in[0], chosen, e);
+    if (size_or(args, SHARED_WIDTH, 0))
+        y = binary(e, GPUMEM_OP_ADD, "with_shared", y, shared(args, &s, in[0], e));
+    out[0] = y;
+    return (gpumem_status)e->status;
+}
+
+static const char *const ins[] = {"x"}, *const outs[] = {"y"};
+static const gpumem_component components[] = {
+    {"moe", "experts behind a router", params, NPARAM, COUNT(ins), COUNT(outs), ins, outs, describe},
+};
+static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
+
+GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
+    GPUMEM_MAGIC, GPUMEM_ABI, sizeof gpumem_entry, GPUMEM_KIND_ARCHITECTURE, "moe", "0.1.0", {&operations},
+};
