@@ -117,14 +117,14 @@ static bool group_is_own(uid_t owner, gid_t group)
 
 static gpumem_status check_stat(const char *path, const struct stat *st, gpumem_error *err)
 {
-    bool group = (st->st_mode & S_IWGRP) && !group_is_own(st->st_uid, st->st_gid);
+    bool everyone = st->st_mode & S_IWOTH;
     gpumem_status status;
     if (!owner_trusted(st->st_uid))
         return gm_fail(err, GPUMEM_EPLUGIN, path, 0, 0, "belongs to user %lu: only files of root or of the user who runs this are loaded",
                        (unsigned long)st->st_uid);
-    if (!(st->st_mode & S_IWOTH) && !group)
+    if (!everyone && (!(st->st_mode & S_IWGRP) || group_is_own(st->st_uid, st->st_gid)))
         return GPUMEM_OK;
-    status = gm_fail(err, GPUMEM_EPLUGIN, path, 0, 0, "is writable by %s (mode %04o)", group ? "its group" : "everyone",
+    status = gm_fail(err, GPUMEM_EPLUGIN, path, 0, 0, "is writable by %s (mode %04o)", everyone ? "everyone" : "its group",
                      (unsigned)st->st_mode & 07777);
     gm_tip(err, "chmod go-w '%s'", path);
     return status;

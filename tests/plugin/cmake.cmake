@@ -16,7 +16,6 @@ endforeach()
 
 # Has no entry of its own, but needs a library that has one.
 add_dependencies(broken_borrowed_entry broken_good)
-target_link_options(broken_borrowed_entry PRIVATE -Wl,--no-as-needed)
-target_link_libraries(broken_borrowed_entry PRIVATE $<TARGET_FILE:broken_good>)
+target_link_options(broken_borrowed_entry PRIVATE -Wl,--no-as-needed $<TARGET_FILE:broken_good>)
 # A module may leave symbols open; a -Wl,-z,defs of the project would refuse this one.
 target_link_options(broken_undefined_symbol PRIVATE -Wl,-z,undefs)
