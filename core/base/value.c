@@ -1,5 +1,6 @@
 #include "base/value.h"
 #include "base/utf8.h"
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -170,7 +171,7 @@ static void put_real(double r, gpumem_text *out)
 {
     char buf[40];
     locale_t c, old;
-    int digits = 15;
+    int digits = fabs(r) < DBL_MIN ? 1 : 15; /* 15 are exact enough to find the shortest, but not near zero */
     if (isnan(r) || isinf(r)) {
         gpumem_text_puts(out, isnan(r) ? "NaN" : r > 0 ? "Infinity" : "-Infinity");
         return;

@@ -107,6 +107,8 @@ static gpumem_status check(const reader *r)
             depth--;
         if ((unsigned char)c < ' ' && c != '\n' && c != '\r' && c != '\t')
             return fail_at(r, i, "a control character is not allowed here");
+        if (c == '\'')
+            return fail_at(r, i, "a string must be in double quotes");
         i++;
         if (c == '"')
             status = check_string(r, &i);

@@ -206,7 +206,6 @@ typedef struct gpumem_used { gpumem_kind kind; const char *id, *version, *path; 
 GPUMEM_EXPORT size_t gpumem_plan_plugins(const gpumem_plan *plan, const gpumem_used **used); /* provenance */
 GPUMEM_EXPORT const gpumem_model *gpumem_plan_model(const gpumem_plan *plan);
 GPUMEM_EXPORT const gpumem_request *gpumem_plan_request(const gpumem_plan *plan); /* with every default filled in */
-GPUMEM_EXPORT size_t gpumem_plan_choices(const gpumem_set *set, gpumem_kind kind, const char *const **names); /* the set's own names */
 
 /* ---- many cases ------------------------------------------------------------------------------------------------------------ */
 

@@ -1,0 +1,56 @@
+#include "host.h"
+#include <stdlib.h>
+#include <string.h>
+
+const char *gpumem_version(void)
+{
+    return GPUMEM_VERSION;
+}
+
+gpumem_status gpumem_host_new(const gpumem_host_options *options, gpumem_host **out, gpumem_error *err)
+{
+    gpumem_host *h = calloc(1, sizeof *h);
+    *out = NULL;
+    if (h == NULL)
+        return gm_no_memory(err);
+    gpumem_status s = gm_registry_new(options, &h->registry, err);
+    if (s != GPUMEM_OK) {
+        gpumem_host_free(h);
+        return s;
+    }
+    *out = h;
+    return GPUMEM_OK;
+}
+
+void gpumem_host_free(gpumem_host *host)
+{
+    if (host == NULL)
+        return;
+    gm_registry_free(host->registry);
+    free(host->family);
+    gm_arena_free(&host->arena);
+    free(host);
+}
+
+gpumem_status gm_host_family(gpumem_host *host, const char *model_type, gm_family **out, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < host->nfamily; i++)
+        if (strcmp(host->family[i].id, model_type) == 0) {
+            *out = host->family[i].family;
+            return GPUMEM_OK;
+        }
+    if (host->nfamily == host->max_family) {
+        uint32_t max = host->max_family ? host->max_family * 2 : 8;
+        void *now = realloc(host->family, max * sizeof *host->family);
+        if (now == NULL)
+            return gm_no_memory(err);
+        host->family = now;
+        host->max_family = max;
+    }
+    gpumem_status s = gm_family_load(host->registry, &host->arena, model_type, out, err);
+    if (s != GPUMEM_OK)
+        return s;
+    host->family[host->nfamily].id = (*out)->manifest->id;
+    host->family[host->nfamily++].family = *out;
+    return GPUMEM_OK;
+}

@@ -1,0 +1,379 @@
+#include "model/build.h"
+#include "model/check.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TENSORS (1u << 20)
+#define MAX_STRINGS (1u << 28)
+
+/* ---- room ---- */
+
+static gpumem_status room(void *items, size_t size, uint32_t n, uint32_t *max, uint32_t more, uint32_t limit, gpumem_error *err)
+{
+    void *now; /* items points to a pointer of any type */
+    uint32_t want = *max ? *max : 64;
+    if (*max - n >= more && *max)
+        return GPUMEM_OK;
+    while (want - n < more)
+        want *= 2;
+    if (want > limit)
+        return gm_fail(err, GPUMEM_ERANGE, NULL, 0, 0, "the model's description is too large");
+    memcpy(&now, items, sizeof now);
+    now = realloc(now, want * size);
+    if (now == NULL)
+        return gm_no_memory(err);
+    memcpy(items, &now, sizeof now);
+    *max = want;
+    return GPUMEM_OK;
+}
+
+static gpumem_status reserve(gm_build *b, uint32_t scale, gpumem_error *err)
+{
+    gpumem_emit *e = b->e;
+    gpumem_status s;
+    if ((s = room(&e->tensor, sizeof *e->tensor, e->ntensor, &e->max_tensor, 48 * scale, MAX_TENSORS, err)) != GPUMEM_OK ||
+        (s = room(&e->op, sizeof *e->op, e->nop, &e->max_op, 48 * scale, MAX_TENSORS, err)) != GPUMEM_OK ||
+        (s = room(&e->operand, sizeof *e->operand, e->noperand, &e->max_operand, 192 * scale, 8 * MAX_TENSORS, err)) != GPUMEM_OK ||
+        (s = room(&e->rule, sizeof *e->rule, e->nrule, &e->max_rule, scale, MAX_TENSORS, err)) != GPUMEM_OK ||
+        (s = room(&e->string, 1, e->nstring, &e->max_string, 4096 * scale, MAX_STRINGS, err)) != GPUMEM_OK)
+        return s;
+    return GPUMEM_OK;
+}
+
+gpumem_status gm_build_reserve(gm_build *b, gpumem_error *err)
+{
+    return reserve(b, 1, err);
+}
+
+uint32_t gm_build_string(gm_build *b, const char *s, size_t n, gpumem_error *err)
+{
+    gpumem_emit *e = b->e;
+    uint32_t at = e->nstring;
+    if (n >= MAX_STRINGS || room(&e->string, 1, e->nstring, &e->max_string, (uint32_t)n + 1, MAX_STRINGS, err) != GPUMEM_OK)
+        return GPUMEM_NONE;
+    memcpy(e->string + at, s, n);
+    e->string[at + n] = 0;
+    e->nstring += (uint32_t)n + 1;
+    return at;
+}
+
+static gpumem_status add_port(gm_ports *p, uint32_t port, uint32_t tensor, gpumem_error *err)
+{
+    gpumem_status s = room(&p->port, sizeof *p->port, p->n, &p->max, 1, 8 * MAX_TENSORS, err);
+    if (s == GPUMEM_OK)
+        p->port[p->n++] = (gpumem_port){port, tensor};
+    return s;
+}
+
+/* Steps that are resolved late name ports that were not there when the build began. */
+static gpumem_status ports_grow(gm_build *b, gpumem_error *err)
+{
+    uint32_t n = b->f->nport, old = b->nport;
+    if (n <= old)
+        return GPUMEM_OK;
+    n += 16;
+    uint32_t *local = realloc(b->local, n * sizeof *local), *global;
+    if (local)
+        b->local = local;
+    global = realloc(b->global, n * sizeof *global);
+    if (global)
+        b->global = global;
+    bool *written = realloc(b->written, n * sizeof *written), *read;
+    if (written)
+        b->written = written;
+    read = realloc(b->read, n * sizeof *read);
+    if (read)
+        b->read = read;
+    if (!local || !global || !written || !read)
+        return gm_no_memory(err);
+    for (uint32_t i = old; i < n; i++) {
+        b->local[i] = b->global[i] = GPUMEM_NONE;
+        b->written[i] = b->read[i] = false;
+    }
+    b->nport = n;
+    return GPUMEM_OK;
+}
+
+/* ---- blocks ---- */
+
+static gpumem_status append(gm_build *b, uint32_t block, gpumem_error *err)
+{
+    gpumem_status s = room(&b->m->sequence, sizeof *b->m->sequence, b->nsequence, &b->max_sequence, 1, 1u << 24, err);
+    if (s == GPUMEM_OK) {
+        b->m->sequence[b->nsequence++] = block;
+        b->m->block[block].count++;
+    }
+    return s;
+}
+
+gpumem_status gm_build_begin(gm_build *b, const char *name, uint32_t layer, gpumem_error *err)
+{
+    gpumem_status s = room(&b->m->block, sizeof *b->m->block, b->nblock, &b->max_block, 1, MAX_TENSORS, err);
+    if (s == GPUMEM_OK)
+        s = ports_grow(b, err);
+    if (s != GPUMEM_OK)
+        return s;
+    gpumem_block *k = &b->m->block[b->nblock];
+    memset(k, 0, sizeof *k);
+    k->name = gm_build_string(b, name, strlen(name), err);
+    if (k->name == GPUMEM_NONE)
+        return GPUMEM_ENOMEM;
+    k->tensor0 = b->e->ntensor;
+    k->op0 = b->e->nop;
+    k->import0 = b->imports.n;
+    k->export0 = b->exports.n;
+    k->layer = layer;
+    for (uint32_t i = 0; i < b->nport; i++) {
+        b->local[i] = GPUMEM_NONE;
+        b->written[i] = false;
+    }
+    return GPUMEM_OK;
+}
+
+gpumem_status gm_build_end(gm_build *b, gpumem_error *err)
+{
+    gpumem_block *k = &b->m->block[b->nblock];
+    k->ntensor = b->e->ntensor - k->tensor0;
+    k->nop = b->e->nop - k->op0;
+    k->nimport = b->imports.n - k->import0;
+    for (uint32_t i = 0; i < b->nport; i++)
+        if (b->written[i] && b->local[i] != GPUMEM_NONE) {
+            gpumem_status s = add_port(&b->exports, i, b->local[i], err);
+            if (s != GPUMEM_OK)
+                return s;
+            b->global[i] = b->local[i];
+        }
+    k->nexport = b->exports.n - k->export0;
+    b->nblock++;
+    return append(b, b->nblock - 1, err);
+}
+
+gpumem_status gm_build_again(gm_build *b, uint32_t block, gpumem_error *err)
+{
+    const gpumem_block *k = &b->m->block[block];
+    for (uint32_t i = 0; i < k->nexport; i++)
+        b->global[b->exports.port[k->export0 + i].port] = b->exports.port[k->export0 + i].tensor;
+    return append(b, block, err);
+}
+
+/* ---- steps ---- */
+
+static gpumem_status step_fail(const gm_step *st, gpumem_error *err, gpumem_status status, const char *what)
+{
+    return gm_fail(err, status, st->file, st->source->line, st->source->column, "step '%s': %s", st->use, what);
+}
+
+/* The tensor of a port in this block; what an earlier block wrote is imported. */
+static gpumem_status read_port(gm_build *b, const gm_step *st, uint32_t port, uint32_t *out, gpumem_error *err)
+{
+    gpumem_emit *e = b->e;
+    gpumem_status s;
+    *out = b->local[port];
+    if (*out != GPUMEM_NONE)
+        return GPUMEM_OK;
+    if (b->global[port] == GPUMEM_NONE) {
+        char what[128];
+        snprintf(what, sizeof what, "nothing has written the port '%.64s' that it reads", b->f->port[port]);
+        return step_fail(st, err, GPUMEM_EPLUGIN, what);
+    }
+    if ((s = room(&e->tensor, sizeof *e->tensor, e->ntensor, &e->max_tensor, 1, MAX_TENSORS, err)) != GPUMEM_OK)
+        return s;
+    gpumem_tensor t = e->tensor[b->global[port]];
+    if (t.role != GPUMEM_ROLE_ACTIVATION)
+        t.storage = t.storage == GPUMEM_NONE ? b->global[port] : t.storage;
+    else
+        t.storage = GPUMEM_NONE; /* the block that made it has its bytes: the import says so */
+    t.lives = GPUMEM_LIVES_USE;
+    *out = b->local[port] = e->ntensor;
+    e->tensor[e->ntensor++] = t;
+    b->read[port] = true;
+    return add_port(&b->imports, port, *out, err);
+}
+
+static gpumem_status wire_port(gm_build *b, const gm_wire *w, int *port, gpumem_error *err)
+{
+    bool yes;
+    gpumem_status s = gm_values_true(&b->values, w->when, &yes, err);
+    *port = yes ? w->port : w->otherwise;
+    return s;
+}
+
+static gpumem_status read_inputs(gm_build *b, const gm_step *st, uint32_t *in, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    for (uint32_t i = 0; s == GPUMEM_OK && i < st->nin; i++) {
+        int port;
+        in[i] = GPUMEM_NONE;
+        s = wire_port(b, &st->in[i], &port, err);
+        if (s == GPUMEM_OK && port >= 0)
+            s = read_port(b, st, (uint32_t)port, &in[i], err);
+        size_t n = strlen(st->component->in[i]);
+        if (s == GPUMEM_OK && in[i] == GPUMEM_NONE && (n == 0 || st->component->in[i][n - 1] != '?'))
+            s = step_fail(st, err, GPUMEM_EPLUGIN, "a port that it needs is null");
+    }
+    return s;
+}
+
+static gpumem_status run_primitive(gm_build *b, const gm_step *st, const gpumem_param *param, const uint32_t *in, uint32_t *out)
+{
+    static const unsigned kind[] = {0, GPUMEM_OP_ADD, GPUMEM_OP_SCALE, GPUMEM_OP_DROPOUT, GPUMEM_OP_SOFTCAP};
+    gpumem_emit *e = b->e;
+    gpumem_op *op;
+    if (st->primitive == GM_STEP_ALIAS) {
+        out[0] = in[0];
+        return GPUMEM_OK;
+    }
+    out[0] = gpumem_emit_same(e, st->use, in[0]);
+    op = gpumem_emit_op(e, kind[st->primitive], 0, st->use, st->nin, in, 1, out);
+    if (op && st->primitive == GM_STEP_DROPOUT) {
+        if (!(param[0].v.r >= 0 && param[0].v.r < 1))
+            return GPUMEM_EINVAL;
+        op->attr[0] = (uint32_t)(param[0].v.r * 1e6 + 0.5);
+    }
+    return (gpumem_status)e->status;
+}
+
+static gm_emit_mark mark_of(const gpumem_emit *e)
+{
+    return (gm_emit_mark){e->ntensor, e->nop, e->noperand, e->nsym, e->nrule, e->nstring};
+}
+
+static void rewind_to(gpumem_emit *e, gm_emit_mark m)
+{
+    e->ntensor = m.ntensor;
+    e->nop = m.nop;
+    e->noperand = m.noperand;
+    e->nsym = m.nsym;
+    e->nrule = m.nrule;
+    e->nstring = m.nstring;
+    e->status = GPUMEM_OK;
+}
+
+/* A component may ask for more space; then it is called again. */
+static gpumem_status run_component(gm_build *b, const gm_step *st, const gpumem_param *param, const uint32_t *in, uint32_t *out, gpumem_error *err)
+{
+    gm_emit_mark mark = mark_of(b->e);
+    gpumem_status s = GPUMEM_ESPACE;
+    char why[200];
+    for (uint32_t scale = 1; s == GPUMEM_ESPACE && scale <= 4096; scale *= 4) {
+        gpumem_args args = {sizeof args, st->component->nparam, param, why, sizeof why};
+        why[0] = 0;
+        rewind_to(b->e, mark);
+        if ((s = reserve(b, scale, err)) != GPUMEM_OK)
+            return s;
+        for (uint32_t i = 0; i < GPUMEM_MAX_PORTS; i++)
+            out[i] = GPUMEM_NONE;
+        s = st->primitive ? run_primitive(b, st, param, in, out) : st->component->describe(&args, in, out, b->e);
+        if (s == GPUMEM_OK)
+            s = (gpumem_status)b->e->status;
+    }
+    why[sizeof why - 1] = 0;
+    if (s != GPUMEM_OK && (*why || s == GPUMEM_EINVAL || s == GPUMEM_ERANGE || s == GPUMEM_EUNSUP)) {
+        const char *path = b->m->config->path[0] ? b->m->config->path : b->m->config->name;
+        gm_fail(err, s == GPUMEM_EUNSUP ? GPUMEM_EUNSUP : GPUMEM_ECONFIG, path, 0, 0, "%s: %s", st->use, *why ? why : "a size makes no sense here");
+        gm_tip(err, "%s:%u:%u: this step", st->file, st->source->line, st->source->column);
+        return s == GPUMEM_EUNSUP ? s : GPUMEM_ECONFIG;
+    }
+    if (s != GPUMEM_OK)
+        return step_fail(st, err, GPUMEM_EPLUGIN, "the component failed");
+    const char *wrong = gm_emitted_wrong(b->e, mark, out, st->nout);
+    if (wrong)
+        return step_fail(st, err, GPUMEM_EPLUGIN, wrong);
+    return GPUMEM_OK;
+}
+
+static const char *renamed(const gm_step *st, const char *own, const char **rest)
+{
+    size_t n = strcspn(own, ".");
+    *rest = own + n;
+    for (uint32_t i = 0; i < st->nrename; i++)
+        if (strncmp(st->rename[i].from, own, n) == 0 && st->rename[i].from[n] == 0)
+            return st->rename[i].to;
+    *rest = own;
+    return "";
+}
+
+/* Weights and buffers get their whole path: where the layer is, where the step is, their own name. */
+static gpumem_status name_stored(gm_build *b, const gm_step *st, const char *at, uint32_t tensor0, gpumem_error *err)
+{
+    for (uint32_t i = tensor0; i < b->e->ntensor; i++) {
+        gpumem_tensor *t = &b->e->tensor[i];
+        const char *rest, *to;
+        if ((t->role != GPUMEM_ROLE_WEIGHT && t->role != GPUMEM_ROLE_BUFFER) || t->storage != GPUMEM_NONE)
+            continue;
+        to = renamed(st, b->e->string + t->name, &rest);
+        gpumem_text_clear(&b->path);
+        if (*at) {
+            gpumem_text_puts(&b->path, at);
+            gpumem_text_char(&b->path, '.');
+        }
+        if (st->as && *st->as) {
+            gpumem_text_puts(&b->path, st->as);
+            if (*to || *rest)
+                gpumem_text_char(&b->path, '.');
+        }
+        gpumem_text_puts(&b->path, to);
+        gpumem_text_puts(&b->path, rest);
+        if (b->path.failed)
+            return gm_no_memory(err);
+        uint32_t name = gm_build_string(b, b->path.s, b->path.n, err);
+        if (name == GPUMEM_NONE)
+            return GPUMEM_ENOMEM;
+        b->e->tensor[i].name = name;
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status note_plugin(gpumem_model *m, const gm_step *st)
+{
+    uint32_t i = 0;
+    if (st->primitive)
+        return GPUMEM_OK;
+    while (i < m->nplugin && m->plugin[i] != st->plugin)
+        i++;
+    if (i == m->nplugin && m->nplugin < 8)
+        m->plugin[m->nplugin++] = st->plugin;
+    return GPUMEM_OK;
+}
+
+gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t number, gpumem_error *err)
+{
+    uint32_t in[GPUMEM_MAX_PORTS], out[GPUMEM_MAX_PORTS], op0, tensor0;
+    gm_arena_mark mark;
+    gpumem_status s;
+    bool yes;
+    if ((s = gm_values_true(&b->values, st->when, &yes, err)) != GPUMEM_OK || !yes)
+        return s;
+    if ((s = gm_family_resolve(b->f, st, err)) != GPUMEM_OK || (s = ports_grow(b, err)) != GPUMEM_OK ||
+        (s = read_inputs(b, st, in, err)) != GPUMEM_OK)
+        return s;
+    note_plugin(b->m, st);
+    mark = gm_arena_mark_of(&b->m->arena);
+    gpumem_param *param = gm_arena_zero(&b->m->arena, st->component->nparam + 1u, sizeof *param);
+    if (param == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < st->component->nparam; i++)
+        if ((s = gm_values_param(&b->values, st, i, &param[i], err)) != GPUMEM_OK)
+            return s;
+    op0 = b->e->nop;
+    tensor0 = b->e->ntensor;
+    s = run_component(b, st, param, in, out, err);
+    gm_arena_rewind(&b->m->arena, mark);
+    if (s != GPUMEM_OK || (s = name_stored(b, st, at, tensor0, err)) != GPUMEM_OK)
+        return s;
+    for (uint32_t i = op0; i < b->e->nop; i++)
+        b->e->op[i].step = number;
+    for (uint32_t i = 0; i < st->nout; i++) {
+        int port;
+        if ((s = wire_port(b, &st->out[i], &port, err)) != GPUMEM_OK)
+            return s;
+        if (out[i] != GPUMEM_NONE && st->lives >= 0 && out[i] >= tensor0)
+            b->e->tensor[out[i]].lives = (uint8_t)st->lives;
+        if (port >= 0) {
+            b->local[port] = out[i];
+            b->written[port] = true;
+        }
+    }
+    return GPUMEM_OK;
+}

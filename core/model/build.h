@@ -1,0 +1,41 @@
+/* Blocks under construction: tensors and operators are appended to the model's arrays, ports are followed. */
+#ifndef GM_BUILD_H
+#define GM_BUILD_H
+
+#include "model/evaluate.h"
+#include <regex.h>
+
+typedef struct gm_ports { gpumem_port *port; uint32_t n, max; } gm_ports;
+
+typedef struct gm_layer_block { /* a distinct layer of the stack that is being built */
+    uint32_t block, hash;
+    const char *key; /* everything that its layers have in common, as bytes */
+    size_t nkey;
+} gm_layer_block;
+
+typedef struct gm_build {
+    gpumem_model *m;
+    gm_family *f;
+    gpumem_emit *e;
+    gm_values values;
+    regex_t *freeze; /* or NULL */
+    bool freeze_others;
+    uint32_t *local, *global; /* by port: its tensor in this block, and the last one that any block wrote */
+    bool *written, *read;     /* by port: by this block; by any block */
+    uint32_t nport;
+    gm_ports imports, exports;
+    uint32_t nblock, max_block, nsequence, max_sequence;
+    gm_layer_block *distinct;
+    uint32_t ndistinct, max_distinct;
+    gpumem_text key;          /* scratch */
+    gpumem_text path;         /* scratch */
+} gm_build;
+
+gpumem_status gm_build_reserve(gm_build *b, gpumem_error *err); /* room for another component's usual output */
+uint32_t gm_build_string(gm_build *b, const char *s, size_t n, gpumem_error *err); /* GPUMEM_NONE: no memory */
+gpumem_status gm_build_begin(gm_build *b, const char *name, uint32_t layer, gpumem_error *err);
+gpumem_status gm_build_end(gm_build *b, gpumem_error *err);
+/* Another run of a block that is there already. */
+gpumem_status gm_build_again(gm_build *b, uint32_t block, gpumem_error *err);
+gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t number, gpumem_error *err);
+#endif

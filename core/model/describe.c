@@ -1,0 +1,427 @@
+/* From a family and a config to a description. */
+#include "model/build.h"
+#include "model/runs.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_LAYERS 100000
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static const char *where(const gpumem_model *m)
+{
+    return m->config->path[0] ? m->config->path : m->config->name;
+}
+
+/* ---- symbols, inputs, buffers ---- */
+
+static gpumem_status make_symbols(gm_build *b, gpumem_error *err)
+{
+    gpumem_emit *e = b->e;
+    e->sym = gm_arena_zero(&b->m->arena, GPUMEM_MAX_SYMBOLS, sizeof *e->sym);
+    if (e->sym == NULL)
+        return gm_no_memory(err);
+    e->max_sym = GPUMEM_MAX_SYMBOLS;
+    e->sym[0].name = "1";
+    for (uint32_t i = 0; i < b->f->nsymbol; i++)
+        e->sym[i + 1].name = b->f->symbol[i].input;
+    e->nsym = b->f->nsymbol + 1;
+    return GPUMEM_OK;
+}
+
+static gpumem_status make_inputs(gm_build *b, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < b->f->ninput; i++) {
+        const gm_input *in = &b->f->input[i];
+        gpumem_dim dim[GPUMEM_MAX_DIMS];
+        gpumem_status s = gm_build_reserve(b, err);
+        if (s != GPUMEM_OK)
+            return s;
+        for (uint32_t d = 0; d < in->ndim; d++)
+            dim[d] = gpumem_dim_of(1, in->sym[d], d == 0 ? GPUMEM_AXIS_BATCH : GPUMEM_AXIS_SEQ);
+        b->local[in->port] = gpumem_emit_tensor(b->e, in->name, GPUMEM_ROLE_INPUT, 0, in->dtype, in->ndim, dim);
+        b->written[in->port] = true;
+        if (b->e->status != GPUMEM_OK)
+            return gm_fail(err, GPUMEM_EINTERNAL, NULL, 0, 0, "an input could not be described");
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status make_buffers(gm_build *b, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < b->f->nbuffer; i++) {
+        const gm_buffer *from = &b->f->buffer[i];
+        gpumem_dim dim[GPUMEM_MAX_DIMS];
+        bool yes;
+        gpumem_status s = gm_values_true(&b->values, from->when, &yes, err);
+        if (s == GPUMEM_OK && yes)
+            s = gm_build_reserve(b, err);
+        for (uint32_t d = 0; s == GPUMEM_OK && yes && d < from->ndim; d++) {
+            gm_value x;
+            s = gm_values_eval(&b->values, from->shape[d], &x, err);
+            if (s == GPUMEM_OK && (x.type != GM_INT || x.v.i < 1 || x.v.i > GPUMEM_SIZE_MAX))
+                s = gm_fail(err, GPUMEM_ECONFIG, gm_expr_file(from->shape[d]), gm_expr_line(from->shape[d]), gm_expr_column(from->shape[d]),
+                            "the shape of the buffer %s: expected an integer of 1 or more", from->name);
+            if (s == GPUMEM_OK)
+                dim[d] = gpumem_dim_of((uint64_t)x.v.i, 0, GPUMEM_AXIS_NONE);
+        }
+        if (s != GPUMEM_OK)
+            return s;
+        if (yes)
+            gpumem_emit_tensor(b->e, from->name, GPUMEM_ROLE_BUFFER, 0, from->dtype, from->ndim, dim);
+        if (b->e->status != GPUMEM_OK)
+            return gm_fail(err, GPUMEM_EPLUGIN, b->f->manifest->path, 0, 0, "the buffer %s could not be described", from->name);
+    }
+    return GPUMEM_OK;
+}
+
+/* ---- which parameters train ---- */
+
+static bool frozen(gm_build *b, const gpumem_tensor *t, uint32_t layer)
+{
+    const char *name = b->e->string + t->name, *i = strstr(name, "{i}");
+    gpumem_text_clear(&b->path);
+    gpumem_text_put(&b->path, name, i ? (size_t)(i - name) : strlen(name));
+    if (i) {
+        gpumem_text_u64(&b->path, layer);
+        gpumem_text_puts(&b->path, i + 3);
+    }
+    return !b->path.failed && (regexec(b->freeze, b->path.s, 0, NULL, 0) == 0) != b->freeze_others;
+}
+
+static void tag_block(gm_build *b, uint32_t tensor0, uint32_t ntensor, uint32_t layer)
+{
+    for (uint32_t i = tensor0; b->freeze && i < tensor0 + ntensor; i++)
+        if (b->e->tensor[i].role == GPUMEM_ROLE_WEIGHT && b->e->tensor[i].storage == GPUMEM_NONE && frozen(b, &b->e->tensor[i], layer))
+            b->e->tensor[i].tag |= GPUMEM_TAG_FROZEN;
+}
+
+/* Would this layer's parameters train as those of a block that is there? */
+static bool tags_agree(gm_build *b, const gpumem_block *k, uint32_t layer)
+{
+    for (uint32_t i = k->tensor0; b->freeze && i < k->tensor0 + k->ntensor; i++) {
+        const gpumem_tensor *t = &b->e->tensor[i];
+        if (t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && frozen(b, t, layer) != ((t->tag & GPUMEM_TAG_FROZEN) != 0))
+            return false;
+    }
+    return true;
+}
+
+static gpumem_status make_freeze(gm_build *b, const char *pattern, regex_t *regex, gpumem_error *err)
+{
+    if (pattern == NULL || *pattern == 0)
+        return GPUMEM_OK;
+    b->freeze_others = *pattern == '!';
+    int rc = regcomp(regex, pattern + b->freeze_others, REG_EXTENDED | REG_NOSUB);
+    if (rc) {
+        char why[128];
+        regerror(rc, regex, why, sizeof why);
+        return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "freeze: '%s' is no regular expression: %s", pattern, why);
+    }
+    b->freeze = regex;
+    return GPUMEM_OK;
+}
+
+/* ---- layers ---- */
+
+static void key_wire(gm_build *b, const gm_wire *w, gpumem_error *err, gpumem_status *s)
+{
+    bool yes = true;
+    if (*s == GPUMEM_OK && w->when)
+        *s = gm_values_true(&b->values, w->when, &yes, err);
+    gpumem_text_char(&b->key, yes ? 'y' : 'n');
+}
+
+/* Everything about layer `values.layer` that can differ from other layers. */
+static gpumem_status layer_key(gm_build *b, gm_stack *st, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    gpumem_text_clear(&b->key);
+    for (uint32_t i = 0; s == GPUMEM_OK && i < st->layer.n; i++) {
+        gm_step *step = &st->layer.step[i];
+        bool yes = true;
+        if (step->when)
+            s = gm_values_true(&b->values, step->when, &yes, err);
+        gpumem_text_char(&b->key, yes ? '+' : '-');
+        if (s != GPUMEM_OK || !yes || (s = gm_family_resolve(b->f, step, err)) != GPUMEM_OK || !step->by_layer)
+            continue;
+        for (uint32_t k = 0; s == GPUMEM_OK && k < step->component->nparam; k++) {
+            gm_value x;
+            if (gm_expr_constant(step->param[k], &x))
+                continue;
+            if ((s = gm_values_eval(&b->values, step->param[k], &x, err)) == GPUMEM_OK) {
+                gm_value_json(&x, &b->key);
+                gpumem_text_char(&b->key, ';');
+            }
+        }
+        for (uint32_t k = 0; k < step->nin; k++)
+            key_wire(b, &step->in[k], err, &s);
+        for (uint32_t k = 0; k < step->nout; k++)
+            key_wire(b, &step->out[k], err, &s);
+    }
+    for (uint32_t p = 0; p < b->nport; p++)
+        if (b->global[p] != GPUMEM_NONE) {
+            const gpumem_tensor *t = &b->e->tensor[b->global[p]];
+            gpumem_text_char(&b->key, (char)t->ndim);
+            gpumem_text_put(&b->key, (const char *)t->dim, t->ndim * sizeof *t->dim);
+        }
+    return s == GPUMEM_OK && b->key.failed ? gm_no_memory(err) : s;
+}
+
+static uint32_t hash_bytes(const char *s, size_t n)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)s[i]) * 16777619u;
+    return h;
+}
+
+static const gm_layer_block *find_layer(gm_build *b, uint32_t layer)
+{
+    uint32_t h = hash_bytes(b->key.s, b->key.n);
+    for (uint32_t i = b->ndistinct; i-- > 0;) {
+        const gm_layer_block *d = &b->distinct[i];
+        if (d->hash == h && d->nkey == b->key.n && memcmp(d->key, b->key.s, d->nkey) == 0 && tags_agree(b, &b->m->block[d->block], layer))
+            return d;
+    }
+    return NULL;
+}
+
+static gpumem_status remember_layer(gm_build *b, const char *key, size_t n, gpumem_error *err)
+{
+    if (b->ndistinct == b->max_distinct) {
+        uint32_t max = b->max_distinct ? b->max_distinct * 2 : 16;
+        void *now = realloc(b->distinct, max * sizeof *b->distinct);
+        if (now == NULL)
+            return gm_no_memory(err);
+        b->distinct = now;
+        b->max_distinct = max;
+    }
+    b->distinct[b->ndistinct++] = (gm_layer_block){b->nblock - 1, hash_bytes(key, n), key, n};
+    return GPUMEM_OK;
+}
+
+static gpumem_status build_layer(gm_build *b, gm_stack *st, uint32_t layer, gpumem_error *err)
+{
+    size_t n = b->key.n;
+    char *key = gm_arena_strndup(&b->values.arena, b->key.s, n);
+    gpumem_status s = key ? gm_build_begin(b, "layer", layer, err) : gm_no_memory(err);
+    uint32_t tensor0 = b->e->ntensor;
+    for (uint32_t i = 0; s == GPUMEM_OK && i < st->layer.n; i++)
+        s = gm_build_step(b, &st->layer.step[i], st->at, i, err);
+    if (s != GPUMEM_OK)
+        return s;
+    tag_block(b, tensor0, b->e->ntensor - tensor0, layer);
+    s = gm_build_end(b, err);
+    return s == GPUMEM_OK ? remember_layer(b, key, n, err) : s;
+}
+
+static bool layers_alike(const gm_build *b, const gm_stack *st)
+{
+    for (uint32_t i = 0; i < st->layer.n; i++)
+        if (st->layer.step[i].when_by_layer || st->layer.step[i].by_layer)
+            return false;
+    return b->freeze == NULL;
+}
+
+static gpumem_status count_layers(gm_build *b, gm_stack *st, uint32_t *out, gpumem_error *err)
+{
+    gm_value x;
+    char keys[200], shown[64];
+    gpumem_status s = gm_values_eval(&b->values, st->layers, &x, err);
+    if (s != GPUMEM_OK)
+        return s;
+    if (x.type != GM_INT || x.v.i < 1 || x.v.i > MAX_LAYERS) {
+        gm_family_blame(b->f, st->layers, keys, sizeof keys);
+        return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s: the number of layers is %s, expected an integer from 1 to %d", keys,
+                       gm_value_show(&x, shown, sizeof shown), MAX_LAYERS);
+    }
+    *out = (uint32_t)x.v.i;
+    return GPUMEM_OK;
+}
+
+static gpumem_status build_layers(gm_build *b, gm_stack *st, gpumem_error *err)
+{
+    uint32_t layers;
+    gpumem_status s = count_layers(b, st, &layers, err);
+    uint32_t last = GPUMEM_NONE;
+    b->ndistinct = 0;
+    for (uint32_t i = 0; s == GPUMEM_OK && i < layers; i++) {
+        const gm_layer_block *d = NULL;
+        b->values.layer = i;
+        if ((s = layer_key(b, st, err)) != GPUMEM_OK)
+            break;
+        if ((d = find_layer(b, i)) == NULL) {
+            s = build_layer(b, st, i, err);
+        } else {
+            s = gm_build_again(b, d->block, err);
+            /* Where no step looks at the layer, two alike in a row say what the others are. */
+            for (uint32_t block = d->block; s == GPUMEM_OK && block == last && i + 1 < layers && layers_alike(b, st); i++)
+                s = gm_build_again(b, block, err);
+        }
+        if (s == GPUMEM_OK)
+            last = b->m->sequence[b->nsequence - 1];
+    }
+    b->values.layer = -1;
+    return s;
+}
+
+static gpumem_status build_around(gm_build *b, const char *name, gm_steps *steps, bool first, gpumem_error *err)
+{
+    gpumem_status s;
+    uint32_t tensor0;
+    if (steps->n == 0 && !first)
+        return GPUMEM_OK;
+    s = gm_build_begin(b, name, GPUMEM_NONE, err);
+    tensor0 = b->e->ntensor;
+    if (s == GPUMEM_OK && first && (s = make_inputs(b, err)) == GPUMEM_OK)
+        s = make_buffers(b, err);
+    for (uint32_t i = 0; s == GPUMEM_OK && i < steps->n; i++)
+        s = gm_build_step(b, &steps->step[i], "", i, err);
+    if (s != GPUMEM_OK)
+        return s;
+    tag_block(b, tensor0, b->e->ntensor - tensor0, 0);
+    return gm_build_end(b, err);
+}
+
+/* ---- the finished description ---- */
+
+/* Imports and exports side by side, exports only of ports that some block reads. */
+static gpumem_status finish_ports(gm_build *b, gpumem_error *err)
+{
+    gpumem_model *m = b->m;
+    uint32_t n = 0;
+    m->port = malloc((b->imports.n + b->exports.n + 1u) * sizeof *m->port);
+    m->portname = malloc((b->f->nport + 1u) * sizeof *m->portname);
+    if (m->port == NULL || m->portname == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < b->nblock; i++) {
+        gpumem_block *k = &m->block[i];
+        const gpumem_port *in = b->imports.port + k->import0, *out = b->exports.port + k->export0;
+        uint32_t nout = 0;
+        k->import0 = n;
+        for (uint32_t p = 0; p < k->nimport; p++)
+            m->port[n++] = in[p];
+        k->export0 = n;
+        for (uint32_t p = 0; p < k->nexport; p++)
+            if (b->read[out[p].port]) {
+                m->port[n++] = out[p];
+                nout++;
+            }
+        k->nexport = nout;
+    }
+    for (uint32_t i = 0; i < b->f->nport; i++) {
+        m->portname[i] = gm_build_string(b, b->f->port[i], strlen(b->f->port[i]), err);
+        if (m->portname[i] == GPUMEM_NONE)
+            return GPUMEM_ENOMEM;
+    }
+    m->d.nport = n;
+    m->d.nportname = b->f->nport;
+    return GPUMEM_OK;
+}
+
+static gpumem_status finish_dims(gm_build *b, gpumem_error *err)
+{
+    static const char *const name[] = {"hidden", "intermediate", "layers", "heads", "kv_heads", "head_dim", "vocab", "positions"};
+    for (size_t i = 0; i < COUNT(name); i++) {
+        int slot = gm_family_slot(b->f, GM_NAME_DIM, name[i]);
+        gm_value x;
+        if (slot < 0)
+            continue;
+        gpumem_status s = gm_values_eval(&b->values, b->f->name[slot].expr, &x, err);
+        if (s != GPUMEM_OK)
+            return s;
+        if (x.type == GM_INT)
+            b->m->dim[b->m->d.ndim++] = (gpumem_named){name[i], x.v.i};
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status finish(gm_build *b, gpumem_error *err)
+{
+    gpumem_model *m = b->m;
+    gpumem_description *d = &m->d;
+    gpumem_status s = finish_dims(b, err);
+    if (s != GPUMEM_OK || (s = finish_ports(b, err)) != GPUMEM_OK)
+        return s;
+    m->run = malloc((b->nsequence + 1u) * sizeof *m->run);
+    if (m->run == NULL)
+        return gm_no_memory(err);
+    d->size = sizeof *d;
+    d->nsym = b->e->nsym;
+    d->ntensor = b->e->ntensor;
+    d->nop = b->e->nop;
+    d->noperand = b->e->noperand;
+    d->nblock = b->nblock;
+    d->nsequence = b->nsequence;
+    d->nrun = gm_runs_find(m->sequence, b->nsequence, m->run);
+    d->nrule = b->e->nrule;
+    d->nstring = b->e->nstring;
+    d->sym = b->e->sym;
+    d->tensor = b->e->tensor;
+    d->op = b->e->op;
+    d->operand = b->e->operand;
+    d->port = m->port;
+    d->portname = m->portname;
+    d->block = m->block;
+    d->sequence = m->sequence;
+    d->run = m->run;
+    d->rule = b->e->rule;
+    d->string = b->e->string;
+    d->dim = m->dim;
+    return GPUMEM_OK;
+}
+
+static gpumem_status check_required(gm_build *b, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < b->f->nrequire; i++) {
+        bool yes;
+        gpumem_status s = gm_values_true(&b->values, b->f->require[i].that, &yes, err);
+        if (s != GPUMEM_OK)
+            return s;
+        if (!yes) {
+            gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s", b->f->require[i].say);
+            gm_tip(err, "%s:%u: it must be that %s", gm_expr_file(b->f->require[i].that), gm_expr_line(b->f->require[i].that),
+                   gm_expr_text(b->f->require[i].that));
+            return GPUMEM_ECONFIG;
+        }
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status build_all(gm_build *b, const char *freeze, regex_t *regex, gpumem_error *err)
+{
+    gpumem_status s;
+    if ((s = make_freeze(b, freeze, regex, err)) != GPUMEM_OK || (s = check_required(b, err)) != GPUMEM_OK ||
+        (s = make_symbols(b, err)) != GPUMEM_OK)
+        return s;
+    for (uint32_t i = 0; i < b->f->nstack; i++) {
+        gm_stack *st = &b->f->stack[i];
+        if ((s = build_around(b, "before", &st->before, i == 0, err)) != GPUMEM_OK || (s = build_layers(b, st, err)) != GPUMEM_OK ||
+            (s = build_around(b, "after", &st->after, false, err)) != GPUMEM_OK)
+            return s;
+    }
+    return finish(b, err);
+}
+
+gpumem_status gm_model_describe(gpumem_model *m, const char *freeze, gpumem_error *err)
+{
+    gm_build b = {.m = m, .f = m->family, .e = &m->e};
+    regex_t regex;
+    m->e.size = sizeof m->e;
+    gm_values_init(&b.values, m);
+    gpumem_status s = build_all(&b, freeze, &regex, err);
+    if (b.freeze)
+        regfree(&regex);
+    free(b.local);
+    free(b.global);
+    free(b.written);
+    free(b.read);
+    free(b.imports.port);
+    free(b.exports.port);
+    free(b.distinct);
+    gpumem_text_free(&b.key);
+    gpumem_text_free(&b.path);
+    gm_values_free(&b.values);
+    return s;
+}

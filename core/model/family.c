@@ -1,0 +1,721 @@
+#include "model/family.h"
+#include "model/source.h"
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define MAX_NAMES 4096
+#define MAX_PORTNAMES 256
+
+/* ---- names ---- */
+
+int gm_family_slot(const gm_family *f, gm_name_kind kind, const char *name)
+{
+    uint32_t h = gm_hash(name);
+    for (uint32_t i = 0; i < f->nname; i++)
+        if (f->name[i].hash == h && f->name[i].kind == kind && strcmp(f->name[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static int add_name(gm_family *f, gm_name_kind kind, const char *name, gpumem_error *err)
+{
+    if (f->nname == f->max_name) {
+        uint32_t max = f->max_name ? f->max_name * 2 : 128;
+        gm_name *now = max <= MAX_NAMES ? gm_arena_zero(f->arena, max, sizeof *now) : NULL;
+        if (now == NULL) {
+            gm_no_memory(err);
+            return -1;
+        }
+        if (f->nname)
+            memcpy(now, f->name, f->nname * sizeof *now);
+        f->name = now;
+        f->max_name = max;
+    }
+    gm_name *n = &f->name[f->nname];
+    memset(n, 0, sizeof *n);
+    n->name = gm_arena_strdup(f->arena, name);
+    n->hash = gm_hash(name);
+    n->kind = kind;
+    if (n->name == NULL) {
+        gm_no_memory(err);
+        return -1;
+    }
+    return (int)f->nname++;
+}
+
+/* A config key's class default, other spellings and whether it may be null. */
+static int add_key(gm_family *f, const char *name, gpumem_error *err)
+{
+    int slot = add_name(f, GM_NAME_KEY, name, err);
+    if (slot < 0)
+        return -1;
+    gm_name *n = &f->name[slot];
+    n->otherwise = f->defaults ? gm_value_get_hashed(f->defaults, name, n->hash) : NULL;
+    for (uint32_t i = 0; f->nullable && i < f->nullable->n; i++)
+        n->nullable |= strcmp(f->nullable->v.list[i].v.s, name) == 0;
+    for (uint32_t i = 0; f->aliases && i < f->aliases->n; i++)
+        n->nalias += strcmp(f->aliases->v.map[i].value.v.s, name) == 0;
+    if (n->nalias) {
+        gm_alias *a = gm_arena_zero(f->arena, n->nalias, sizeof *a);
+        uint32_t k = 0;
+        if (a == NULL) {
+            gm_no_memory(err);
+            return -1;
+        }
+        for (uint32_t i = 0; i < f->aliases->n; i++)
+            if (strcmp(f->aliases->v.map[i].value.v.s, name) == 0)
+                a[k++] = (gm_alias){f->aliases->v.map[i].key, f->aliases->v.map[i].hash};
+        n->alias = a;
+    }
+    return slot;
+}
+
+static int name_slot(void *self, const char *name, bool config, gpumem_error *err)
+{
+    gm_family *f = self;
+    uint32_t h = gm_hash(name);
+    for (uint32_t i = 0; i < f->nname; i++)
+        if (f->name[i].hash == h && (!config || f->name[i].kind == GM_NAME_KEY) && strcmp(f->name[i].name, name) == 0)
+            return (int)i;
+    return add_key(f, name, err);
+}
+
+static gpumem_status compile(gm_family *f, const char *file, const gm_value *v, const gm_expr **out, gpumem_error *err)
+{
+    gm_names names = {f, name_slot};
+    if (v->type == GM_LIST || v->type == GM_MAP)
+        return gm_fail(err, GPUMEM_EPLUGIN, file, v->line, v->column, "expected an expression, not a %s", gm_type_name(v->type));
+    return gm_expr_compile(f->arena, file, v, &names, out, err);
+}
+
+static bool uses_layer(const gm_family *f, const gm_expr *e)
+{
+    const int *slot;
+    unsigned n = e ? gm_expr_slots(e, &slot) : 0;
+    for (unsigned i = 0; i < n; i++)
+        if (f->name[slot[i]].kind == GM_NAME_INDEX || f->name[slot[i]].kind == GM_NAME_EACH)
+            return true;
+    return false;
+}
+
+static void blame(const gm_family *f, const gm_expr *e, unsigned depth, char *buf, size_t n)
+{
+    const int *slot;
+    unsigned count = gm_expr_slots(e, &slot);
+    for (unsigned i = 0; i < count; i++) {
+        const gm_name *x = &f->name[slot[i]];
+        if (x->expr && depth < 16) {
+            blame(f, x->expr, depth + 1, buf, n);
+        } else if (x->kind == GM_NAME_KEY) {
+            size_t have = strlen(buf), len = strlen(x->name);
+            const char *seen = strstr(buf, x->name);
+            if (seen && (seen[len] == 0 || seen[len] == ','))
+                continue;
+            if (have + len + 3 < n)
+                snprintf(buf + have, n - have, "%s%s", have ? ", " : "", x->name);
+        }
+    }
+}
+
+const char *gm_family_blame(const gm_family *f, const gm_expr *e, char *buf, size_t n)
+{
+    buf[0] = 0;
+    blame(f, e, 0, buf, n);
+    return buf;
+}
+
+/* ---- what is not steps ---- */
+
+static gpumem_status strings_only(const char *file, const char *what, const gm_value *v, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < v->n; i++) {
+        const gm_value *x = v->type == GM_LIST ? &v->v.list[i] : &v->v.map[i].value;
+        if (x->type != GM_STRING)
+            return gm_fail(err, GPUMEM_EPLUGIN, file, x->line, x->column, "%s: expected a string, not a %s", what, gm_type_name(x->type));
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status missing(const gm_family *f, const char *key, gpumem_error *err)
+{
+    return gm_fail(err, GPUMEM_EPLUGIN, f->manifest->path, 0, 0, "a family needs '%s', its own or that of the family it is like", key);
+}
+
+static gpumem_status load_words(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    const struct { const gm_sourced *at; const char *key; bool required; } list[] = {
+        {&src->architecture, "architecture", true}, {&src->classes, "classes", true}, {&src->nullable, "nullable", false},
+        {&src->aliases, "aliases", false}, {&src->symbols, "symbols", true},
+    };
+    for (size_t i = 0; s == GPUMEM_OK && i < COUNT(list); i++)
+        if (list[i].at->value)
+            s = strings_only(list[i].at->file, list[i].key, list[i].at->value, err);
+        else if (list[i].required)
+            s = missing(f, list[i].key, err);
+    if (s != GPUMEM_OK)
+        return s;
+    const gm_value *a = src->architecture.value, *c = src->classes.value, *y = src->symbols.value;
+    if (c->n == 0)
+        return missing(f, "classes", err);
+    if (y->n > 16)
+        return gm_fail(err, GPUMEM_EPLUGIN, src->symbols.file, y->line, y->column, "symbols: at most 16");
+    const char **arch = gm_arena_zero(f->arena, a->n + 1u, sizeof *arch);
+    f->classes = gm_arena_zero(f->arena, c->n + 1u, sizeof *f->classes);
+    f->autos = gm_arena_zero(f->arena, src->autos.n + 1u, sizeof *f->autos);
+    f->symbol = gm_arena_zero(f->arena, y->n + 1u, sizeof *f->symbol);
+    if (arch == NULL || f->classes == NULL || f->autos == NULL || f->symbol == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < a->n; i++)
+        arch[f->narchitecture++] = a->v.list[i].v.s;
+    for (uint32_t i = 0; i < c->n; i++)
+        f->classes[f->nclass++] = (gm_class){c->v.map[i].key, c->v.map[i].value.v.s};
+    for (uint32_t i = 0; i < src->autos.n; i++) {
+        gm_sourced at = src->autos.entry[i].at;
+        if (at.value->type != GM_STRING)
+            return gm_fail(err, GPUMEM_EPLUGIN, at.file, at.value->line, at.value->column, "auto: expected a task");
+        f->autos[f->nauto++] = (gm_class){src->autos.entry[i].key, at.value->v.s};
+    }
+    for (uint32_t i = 0; i < y->n; i++)
+        f->symbol[f->nsymbol++] = (gm_symbol){y->v.map[i].key, y->v.map[i].value.v.s};
+    f->architecture = arch;
+    f->descend = src->descend.value && src->descend.value->type == GM_STRING ? src->descend.value->v.s : NULL;
+    f->defaults = src->defaults.value;
+    f->nullable = src->nullable.value;
+    f->aliases = src->aliases.value;
+    return GPUMEM_OK;
+}
+
+static gpumem_status load_names(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    static const char *const builtin[] = {"i", "task", "class", "model_type"};
+    const struct { const gm_entries *e; gm_name_kind kind; } from[] = {{&src->dims, GM_NAME_DIM}, {&src->each, GM_NAME_EACH}};
+    uint32_t first = COUNT(builtin);
+    for (uint32_t i = 0; i < COUNT(builtin); i++)
+        if (add_name(f, (gm_name_kind)i, builtin[i], err) < 0)
+            return GPUMEM_ENOMEM;
+    for (size_t k = 0; k < COUNT(from); k++)
+        for (uint32_t i = 0; i < from[k].e->n; i++)
+            if (add_name(f, from[k].kind, from[k].e->entry[i].key, err) < 0)
+                return GPUMEM_ENOMEM;
+    for (size_t k = 0; k < COUNT(from); k++)
+        for (uint32_t i = 0; i < from[k].e->n; i++) {
+            gm_sourced at = from[k].e->entry[i].at;
+            const gm_expr *e;
+            gpumem_status s = compile(f, at.file, at.value, &e, err);
+            if (s != GPUMEM_OK)
+                return s;
+            if (from[k].kind == GM_NAME_DIM && uses_layer(f, e))
+                return gm_fail(err, GPUMEM_EPLUGIN, at.file, at.value->line, at.value->column,
+                               "dims.%s: a dim cannot depend on the layer; that is for 'each'", from[k].e->entry[i].key);
+            f->name[first++].expr = e;
+        }
+    return GPUMEM_OK;
+}
+
+static int port_id(gm_family *f, const char *name, size_t n, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < f->nport; i++)
+        if (strncmp(f->port[i], name, n) == 0 && f->port[i][n] == 0)
+            return (int)i;
+    if (f->nport == f->max_port) {
+        uint32_t max = f->max_port ? f->max_port * 2 : 32;
+        const char **now = max <= MAX_PORTNAMES ? gm_arena_zero(f->arena, max, sizeof *now) : NULL;
+        if (now == NULL) {
+            gm_no_memory(err);
+            return -1;
+        }
+        if (f->nport)
+            memcpy(now, f->port, f->nport * sizeof *now);
+        f->port = now;
+        f->max_port = max;
+    }
+    const char *copy = gm_arena_strndup(f->arena, name, n);
+    if (copy == NULL) {
+        gm_no_memory(err);
+        return -1;
+    }
+    f->port[f->nport] = copy;
+    return (int)f->nport++;
+}
+
+static int dtype_of(const gm_value *v)
+{
+    static const char *const name[] = {"model", "float32", "int64", "int32", "bool"};
+    for (int i = 0; v && v->type == GM_STRING && i < (int)COUNT(name); i++)
+        if (strcmp(v->v.s, name[i]) == 0)
+            return i;
+    return -1;
+}
+
+static gpumem_status check_shape(const char *file, const char *what, const gm_value *shape, gpumem_error *err)
+{
+    if (shape->n > GPUMEM_MAX_DIMS)
+        return gm_fail(err, GPUMEM_EPLUGIN, file, shape->line, shape->column, "%s.shape: at most %d extents", what, GPUMEM_MAX_DIMS);
+    return GPUMEM_OK;
+}
+
+static gpumem_status bad_dtype(const char *file, const gm_value *at, gpumem_error *err)
+{
+    return gm_fail(err, GPUMEM_EPLUGIN, file, at->line, at->column, "dtype: expected model, float32, int64, int32 or bool");
+}
+
+static gpumem_status load_inputs(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    static const gm_field field[] = {{"shape", GM_IS(GM_LIST), true}, {"dtype", GM_IS(GM_STRING), true}};
+    const gm_value *map = src->inputs.value;
+    const char *file = src->inputs.file;
+    gpumem_status s;
+    if (map == NULL)
+        return GPUMEM_OK;
+    f->input = gm_arena_zero(f->arena, map->n + 1u, sizeof *f->input);
+    if (f->input == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < map->n; i++) {
+        const gm_value *v = &map->v.map[i].value, *shape;
+        gm_input *in = &f->input[f->ninput++];
+        if ((s = gm_fields_check(file, "inputs", v, field, COUNT(field), err)) != GPUMEM_OK)
+            return s;
+        shape = gm_value_get(v, "shape");
+        if ((s = check_shape(file, "inputs", shape, err)) != GPUMEM_OK || (s = strings_only(file, "inputs.shape", shape, err)) != GPUMEM_OK)
+            return s;
+        in->name = map->v.map[i].key;
+        if ((in->port = port_id(f, in->name, strlen(in->name), err)) < 0)
+            return GPUMEM_ENOMEM;
+        int dtype = dtype_of(gm_value_get(v, "dtype"));
+        if (dtype < 0)
+            return bad_dtype(file, gm_value_get(v, "dtype"), err);
+        in->dtype = (uint8_t)dtype;
+        in->ndim = shape->n;
+        for (uint32_t d = 0; d < shape->n; d++) {
+            uint32_t k = 0;
+            while (k < f->nsymbol && strcmp(f->symbol[k].name, shape->v.list[d].v.s) != 0)
+                k++;
+            if (k == f->nsymbol)
+                return gm_fail(err, GPUMEM_EPLUGIN, file, shape->line, shape->column, "inputs.%s.shape: '%s' is not one of the symbols", in->name, shape->v.list[d].v.s);
+            in->sym[d] = (uint8_t)(k + 1);
+        }
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status load_buffers(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    static const gm_field field[] = {{"name", GM_IS(GM_STRING), true}, {"shape", GM_IS(GM_LIST), true},
+                                     {"dtype", GM_IS(GM_STRING), true}, {"when", GM_ANY, false}};
+    f->buffer = gm_arena_zero(f->arena, src->buffers.n + 1u, sizeof *f->buffer);
+    if (f->buffer == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < src->buffers.n; i++) {
+        const gm_value *v = src->buffers.item[i].value, *shape, *when;
+        const char *file = src->buffers.item[i].file;
+        gm_buffer *b = &f->buffer[f->nbuffer++];
+        gpumem_status s = gm_fields_check(file, "buffers", v, field, COUNT(field), err);
+        if (s != GPUMEM_OK)
+            return s;
+        shape = gm_value_get(v, "shape");
+        when = gm_value_get(v, "when");
+        if ((s = check_shape(file, "buffers", shape, err)) != GPUMEM_OK)
+            return s;
+        int dtype = dtype_of(gm_value_get(v, "dtype"));
+        if (dtype < 0)
+            return bad_dtype(file, gm_value_get(v, "dtype"), err);
+        b->name = gm_value_get(v, "name")->v.s;
+        b->dtype = (uint8_t)dtype;
+        b->ndim = shape->n;
+        for (uint32_t d = 0; d < shape->n; d++)
+            if ((s = compile(f, file, &shape->v.list[d], &b->shape[d], err)) != GPUMEM_OK)
+                return s;
+        if (when && (s = compile(f, file, when, &b->when, err)) != GPUMEM_OK)
+            return s;
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status load_require(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    static const gm_field field[] = {{"that", GM_ANY, true}, {"say", GM_IS(GM_STRING), true}};
+    f->require = gm_arena_zero(f->arena, src->require.n + 1u, sizeof *f->require);
+    if (f->require == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < src->require.n; i++) {
+        gm_sourced at = src->require.item[i];
+        gpumem_status s = gm_fields_check(at.file, "require", at.value, field, COUNT(field), err);
+        if (s == GPUMEM_OK)
+            s = compile(f, at.file, gm_value_get(at.value, "that"), &f->require[i].that, err);
+        if (s != GPUMEM_OK)
+            return s;
+        f->require[i].say = gm_value_get(at.value, "say")->v.s;
+        f->nrequire++;
+    }
+    return GPUMEM_OK;
+}
+
+/* ---- steps ---- */
+
+static const char *const step_key[] = {"use", "in", "out", "as", "id", "names", "when", "lives"};
+
+static bool is_step_key(const char *key)
+{
+    for (size_t i = 0; i < COUNT(step_key); i++)
+        if (strcmp(key, step_key[i]) == 0)
+            return true;
+    return false;
+}
+
+static gpumem_status step_string(const gm_step *st, const char *key, const char **out, gpumem_error *err)
+{
+    const gm_value *v = gm_value_get(st->source, key);
+    *out = NULL;
+    if (v && v->type != GM_STRING && v->type != GM_NULL)
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "%s: expected a string, not a %s", key, gm_type_name(v->type));
+    if (v && v->type == GM_STRING)
+        *out = v->v.s;
+    return GPUMEM_OK;
+}
+
+static gpumem_status load_step(gm_family *f, gm_sourced at, gm_step *st, gpumem_error *err)
+{
+    static const char *const primitive[] = {"", "add", "scale", "dropout", "softcap", "alias"};
+    static const char *const lives[] = {"use", "step", "block", "stack", "model", "caller"};
+    const char *word, *id;
+    gpumem_status s;
+    st->source = at.value;
+    st->file = at.file;
+    st->lives = -1;
+    if (at.value->type != GM_MAP)
+        return gm_fail(err, GPUMEM_EPLUGIN, at.file, at.value->line, at.value->column, "expected a step, a mapping with 'use'");
+    if ((s = step_string(st, "use", &st->use, err)) != GPUMEM_OK || (s = step_string(st, "as", &st->as, err)) != GPUMEM_OK ||
+        (s = step_string(st, "id", &id, err)) != GPUMEM_OK || (s = step_string(st, "lives", &word, err)) != GPUMEM_OK)
+        return s;
+    if (st->use == NULL)
+        return gm_fail(err, GPUMEM_EPLUGIN, at.file, at.value->line, at.value->column, "a step needs 'use'");
+    for (int i = 1; i < (int)COUNT(primitive); i++)
+        if (strcmp(st->use, primitive[i]) == 0)
+            st->primitive = (gm_primitive)i;
+    for (int i = 0; word && i < (int)COUNT(lives); i++)
+        if (strcmp(word, lives[i]) == 0)
+            st->lives = i;
+    if (word && st->lives < 0)
+        return gm_fail(err, GPUMEM_EPLUGIN, at.file, at.value->line, at.value->column, "lives: '%s' is not one of use, step, block, stack, model, caller", word);
+    const gm_value *when = gm_value_get(at.value, "when"), *names = gm_value_get(at.value, "names");
+    if (when && (s = compile(f, at.file, when, &st->when, err)) != GPUMEM_OK)
+        return s;
+    st->when_by_layer = uses_layer(f, st->when);
+    if (names) {
+        if (names->type != GM_MAP)
+            return gm_fail(err, GPUMEM_EPLUGIN, at.file, names->line, names->column, "names: expected a mapping");
+        gm_rename *r = gm_arena_zero(f->arena, names->n + 1u, sizeof *r);
+        if (r == NULL)
+            return gm_no_memory(err);
+        if ((s = strings_only(at.file, "names", names, err)) != GPUMEM_OK)
+            return s;
+        for (uint32_t i = 0; i < names->n; i++)
+            r[i] = (gm_rename){names->v.map[i].key, names->v.map[i].value.v.s};
+        st->rename = r;
+        st->nrename = names->n;
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status load_steps(gm_family *f, const gm_sourced_list *l, gm_steps *out, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    out->step = gm_arena_zero(f->arena, l->n + 1u, sizeof *out->step);
+    if (out->step == NULL)
+        return gm_no_memory(err);
+    out->n = l->n;
+    for (uint32_t i = 0; s == GPUMEM_OK && i < l->n; i++)
+        s = load_step(f, l->item[i], &out->step[i], err);
+    return s;
+}
+
+static gpumem_status load_stacks(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    gpumem_status s;
+    f->stack = gm_arena_zero(f->arena, src->nstack, sizeof *f->stack);
+    if (f->stack == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < src->nstack; i++) {
+        const gm_source_stack *from = &src->stack[i];
+        gm_stack *to = &f->stack[f->nstack++];
+        if (from->layers.value == NULL)
+            return missing(f, "layers", err);
+        if (from->at.value == NULL)
+            return missing(f, "at", err);
+        to->at = from->at.value->v.s;
+        if ((s = compile(f, from->layers.file, from->layers.value, &to->layers, err)) != GPUMEM_OK ||
+            (s = load_steps(f, &from->before, &to->before, err)) != GPUMEM_OK ||
+            (s = load_steps(f, &from->layer, &to->layer, err)) != GPUMEM_OK ||
+            (s = load_steps(f, &from->after, &to->after, err)) != GPUMEM_OK)
+            return s;
+    }
+    return GPUMEM_OK;
+}
+
+gpumem_status gm_family_load(gm_registry *registry, gm_arena *arena, const char *model_type, gm_family **out, gpumem_error *err)
+{
+    gm_source src;
+    gm_family *f = gm_arena_zero(arena, 1, sizeof *f);
+    gpumem_status s;
+    if (f == NULL)
+        return gm_no_memory(err);
+    if ((s = gm_source_read(registry, arena, model_type, &src, err)) != GPUMEM_OK)
+        return s;
+    f->arena = arena;
+    f->registry = registry;
+    f->manifest = src.chain[0];
+    memcpy(f->chain, src.chain, sizeof f->chain);
+    f->nchain = src.nchain;
+    if ((s = load_words(f, &src, err)) != GPUMEM_OK || (s = load_names(f, &src, err)) != GPUMEM_OK ||
+        (s = load_inputs(f, &src, err)) != GPUMEM_OK || (s = load_buffers(f, &src, err)) != GPUMEM_OK ||
+        (s = load_require(f, &src, err)) != GPUMEM_OK || (s = load_stacks(f, &src, err)) != GPUMEM_OK)
+        return s;
+    *out = f;
+    return GPUMEM_OK;
+}
+
+/* ---- resolving a step: its component, parameters and wires ---- */
+
+static bool is_word(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(s[i] == '_' || (s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z')))
+            return false;
+    return n > 0;
+}
+
+/* "port", "port if EXPR" or "port if EXPR else port"; a port may be null. */
+static gpumem_status parse_wire(gm_family *f, const gm_step *st, const gm_value *v, gm_wire *out, gpumem_error *err)
+{
+    *out = (gm_wire){-1, -1, NULL};
+    if (v->type == GM_NULL)
+        return GPUMEM_OK;
+    if (v->type != GM_STRING)
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "expected a port, not a %s", gm_type_name(v->type));
+    const char *s = v->v.s, *cond = strstr(s, " if "), *other = NULL;
+    size_t n = cond ? (size_t)(cond - s) : strlen(s);
+    if (!is_word(s, n))
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "'%s': expected 'port', 'port if EXPRESSION' or 'port if EXPRESSION else port'", s);
+    if ((n != 4 || strncmp(s, "null", 4) != 0) && (out->port = port_id(f, s, n, err)) < 0)
+        return GPUMEM_ENOMEM;
+    if (cond == NULL)
+        return GPUMEM_OK;
+    for (const char *p = strstr(cond, " else "); p; p = strstr(p + 1, " else "))
+        other = p;
+    if (other) {
+        const char *name = other + 6;
+        if (!is_word(name, strlen(name)))
+            return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "'%s': expected a port after 'else'", s);
+        if (strcmp(name, "null") != 0 && (out->otherwise = port_id(f, name, strlen(name), err)) < 0)
+            return GPUMEM_ENOMEM;
+    }
+    const char *text = gm_arena_strndup(f->arena, cond + 4, other ? (size_t)(other - cond - 4) : strlen(cond + 4));
+    gm_names names = {f, name_slot};
+    if (text == NULL)
+        return gm_no_memory(err);
+    return gm_expr_compile_text(f->arena, st->file, v->line, v->column, text, &names, &out->when, err);
+}
+
+static bool optional_port(const char *name, size_t *n)
+{
+    *n = strlen(name);
+    if (*n && name[*n - 1] == '?') {
+        --*n;
+        return true;
+    }
+    return false;
+}
+
+static gpumem_status wire_mapping(gm_family *f, const gm_step *st, const gm_value *v, const char *const *port, uint32_t nport, gm_wire *out, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < v->n; i++) {
+        const gm_member *m = &v->v.map[i];
+        uint32_t k = 0;
+        size_t n = 0;
+        for (; k < nport; k++) {
+            optional_port(port[k], &n);
+            if (strncmp(port[k], m->key, n) == 0 && m->key[n] == 0)
+                break;
+        }
+        if (k == nport)
+            return gm_fail(err, GPUMEM_EPLUGIN, st->file, m->line, m->column, "'%s' has no port '%s'", st->use, m->key);
+        gpumem_status s = parse_wire(f, st, &m->value, &out[k], err);
+        if (s != GPUMEM_OK)
+            return s;
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status wires(gm_family *f, const gm_step *st, const char *key, const char *const *port, uint32_t nport, gm_wire *out, gpumem_error *err)
+{
+    const gm_value *v = gm_value_get(st->source, key);
+    gpumem_status s = GPUMEM_OK;
+    for (uint32_t i = 0; i < nport; i++)
+        out[i] = (gm_wire){-1, -1, NULL};
+    if (v && v->type == GM_MAP) {
+        s = wire_mapping(f, st, v, port, nport, out, err);
+    } else if (v) {
+        uint32_t n = v->type == GM_LIST ? v->n : 1;
+        if (n > nport)
+            return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "%s: '%s' has %u port%s, not %u", key, st->use, nport, nport == 1 ? "" : "s", n);
+        for (uint32_t i = 0; s == GPUMEM_OK && i < n; i++)
+            s = parse_wire(f, st, v->type == GM_LIST ? &v->v.list[i] : v, &out[i], err);
+    }
+    for (uint32_t i = 0; s == GPUMEM_OK && i < nport; i++) {
+        size_t n;
+        if (!optional_port(port[i], &n) && out[i].port < 0 && out[i].otherwise < 0 && strcmp(key, "in") == 0)
+            s = gm_fail(err, GPUMEM_EPLUGIN, st->file, st->source->line, st->source->column, "%s: '%s' needs its port '%s'", key, st->use, port[i]);
+    }
+    return s;
+}
+
+static const gpumem_component *find_component(const gpumem_plugin *entry, const char *name)
+{
+    for (uint32_t i = 0; i < entry->ops.architecture->ncomponent; i++)
+        if (strcmp(entry->ops.architecture->component[i].name, name) == 0)
+            return &entry->ops.architecture->component[i];
+    return NULL;
+}
+
+static bool lists_component(const gm_manifest *m, const char *name)
+{
+    const gm_value *list = gm_value_get(m->root, "components");
+    for (uint32_t i = 0; list && i < list->n; i++)
+        if (strcmp(list->v.list[i].v.s, name) == 0)
+            return true;
+    return false;
+}
+
+static gpumem_status component_of(gm_family *f, gm_step *st, gpumem_error *err)
+{
+    const char *name = strchr(st->use, '/');
+    const gm_value *at = gm_value_get(st->source, "use");
+    gpumem_near near;
+    char text[256];
+    name = name ? name + 1 : st->use;
+    gpumem_near_init(&near, st->use);
+    for (uint32_t i = 0; i < f->narchitecture; i++) {
+        const char *id = f->architecture[i];
+        const gm_manifest *m;
+        const gpumem_plugin *entry;
+        gpumem_status s;
+        if (name != st->use && (strncmp(id, st->use, (size_t)(name - st->use - 1)) != 0 || id[name - st->use - 1] != 0))
+            continue;
+        if ((s = gm_registry_find(f->registry, GPUMEM_KIND_ARCHITECTURE, id, &m, err)) != GPUMEM_OK)
+            return s;
+        if (!lists_component(m, name)) {
+            const gm_value *list = gm_value_get(m->root, "components");
+            for (uint32_t k = 0; list && k < list->n; k++)
+                gpumem_near_offer(&near, list->v.list[k].v.s);
+            continue;
+        }
+        if ((s = gm_registry_entry(f->registry, m, &entry, err)) != GPUMEM_OK)
+            return s;
+        st->plugin = m;
+        st->component = find_component(entry, name);
+        if (st->component)
+            return GPUMEM_OK;
+    }
+    gm_fail(err, GPUMEM_EPLUGIN, st->file, at->line, at->column, "use: no architecture plugin of this family has a component '%s'", st->use);
+    if (*gpumem_near_text(&near, text, sizeof text))
+        gm_tip(err, "did you mean %s?", text);
+    return GPUMEM_EPLUGIN;
+}
+
+static gpumem_status param_expr(gm_family *f, const gm_step *st, const gpumem_paramdef *d, const gm_expr **out, gpumem_error *err)
+{
+    const gm_value *v = gm_value_get(st->source, d->key);
+    gm_names names = {f, name_slot};
+    if (v)
+        return compile(f, st->file, v, out, err);
+    if (gm_family_slot(f, GM_NAME_DIM, d->key) >= 0 || gm_family_slot(f, GM_NAME_EACH, d->key) >= 0)
+        return gm_expr_compile_text(f->arena, st->file, st->source->line, st->source->column, d->key, &names, out, err);
+    if (d->otherwise)
+        return gm_expr_compile_text(f->arena, st->plugin->path, 0, 0, d->otherwise, &names, out, err);
+    return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->source->line, st->source->column, "'%s' needs the parameter '%s': %s", st->use, d->key, d->help ? d->help : "");
+}
+
+static gpumem_status params(gm_family *f, gm_step *st, const gpumem_paramdef *def, uint32_t n, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < st->source->n; i++) {
+        const gm_member *m = &st->source->v.map[i];
+        gpumem_near near;
+        char text[256];
+        uint32_t k = 0;
+        if (is_step_key(m->key))
+            continue;
+        gpumem_near_init(&near, m->key);
+        for (; k < n && strcmp(def[k].key, m->key) != 0; k++)
+            gpumem_near_offer(&near, def[k].key);
+        if (k < n)
+            continue;
+        gm_fail(err, GPUMEM_EPLUGIN, st->file, m->line, m->column, "'%s' has no parameter '%s'", st->use, m->key);
+        if (*gpumem_near_text(&near, text, sizeof text))
+            gm_tip(err, "did you mean %s?", text);
+        return GPUMEM_EPLUGIN;
+    }
+    st->param = gm_arena_zero(f->arena, n + 1u, sizeof *st->param);
+    if (st->param == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < n; i++) {
+        gpumem_status s = param_expr(f, st, &def[i], &st->param[i], err);
+        if (s != GPUMEM_OK)
+            return s;
+        st->by_layer |= uses_layer(f, st->param[i]);
+    }
+    return GPUMEM_OK;
+}
+
+/* The primitive steps' ports and parameters, in the terms of components. */
+static const gpumem_paramdef dropout_param[] = {{"p", GPUMEM_TYPE_REAL, 0, NULL, 0, 0, "probability of dropping an element"}};
+static const char *const two[] = {"a", "b"}, *const one[] = {"x"}, *const result[] = {"out"};
+static const gpumem_component primitive_form[] = {
+    {.name = ""},
+    {.name = "add", .nin = 2, .nout = 1, .in = two, .out = result},
+    {.name = "scale", .nin = 1, .nout = 1, .in = one, .out = result},
+    {.name = "dropout", .nin = 1, .nout = 1, .in = one, .out = result, .param = dropout_param, .nparam = 1},
+    {.name = "softcap", .nin = 1, .nout = 1, .in = one, .out = result},
+    {.name = "alias", .nin = 1, .nout = 1, .in = one, .out = result},
+};
+
+gpumem_status gm_family_resolve(gm_family *f, gm_step *st, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    if (st->resolved)
+        return GPUMEM_OK;
+    st->plugin = f->manifest;
+    if (st->primitive)
+        st->component = &primitive_form[st->primitive];
+    else
+        s = component_of(f, st, err);
+    if (s == GPUMEM_OK)
+        s = params(f, st, st->component->param, st->component->nparam, err);
+    if (s == GPUMEM_OK)
+        s = wires(f, st, "in", st->component->in, st->component->nin, st->in, err);
+    if (s == GPUMEM_OK)
+        s = wires(f, st, "out", st->component->out, st->component->nout, st->out, err);
+    if (s != GPUMEM_OK)
+        return s;
+    st->nin = st->component->nin;
+    st->nout = st->component->nout;
+    for (uint32_t i = 0; i < st->nin; i++)
+        st->by_layer |= uses_layer(f, st->in[i].when);
+    for (uint32_t i = 0; i < st->nout; i++)
+        st->by_layer |= uses_layer(f, st->out[i].when);
+    st->resolved = true;
+    return GPUMEM_OK;
+}
+
+gpumem_status gm_family_check(gm_family *f, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        gm_steps *lists[3] = {&f->stack[i].before, &f->stack[i].layer, &f->stack[i].after};
+        for (int k = 0; k < 3; k++)
+            for (uint32_t j = 0; s == GPUMEM_OK && j < lists[k]->n; j++)
+                s = gm_family_resolve(f, &lists[k]->step[j], err);
+    }
+    return s;
+}

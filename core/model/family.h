@@ -1,0 +1,99 @@
+/* A family's manifest, its `like:` chain taken together and its expressions compiled: how the blocks of a model_type are made. */
+#ifndef GM_FAMILY_H
+#define GM_FAMILY_H
+
+#include "plugin/registry.h"
+#include "text/expr.h"
+
+typedef enum gm_name_kind { GM_NAME_INDEX, GM_NAME_TASK, GM_NAME_CLASS, GM_NAME_MODEL_TYPE, GM_NAME_DIM, GM_NAME_EACH, GM_NAME_KEY } gm_name_kind;
+
+typedef struct gm_alias { const char *key; uint32_t hash; } gm_alias;
+typedef struct gm_name { /* one slot of the expressions */
+    const char *name;
+    uint32_t hash;
+    gm_name_kind kind;
+    const gm_expr *expr;       /* DIM, EACH */
+    const gm_value *otherwise; /* KEY: class default, or NULL */
+    const gm_alias *alias;     /* KEY: its other spellings */
+    uint32_t nalias;
+    bool nullable;             /* KEY */
+} gm_name;
+
+typedef struct gm_wire { /* of a step's input or output to a port */
+    int port, otherwise; /* ids; -1: none */
+    const gm_expr *when; /* chooses between them; NULL: port */
+} gm_wire;
+typedef struct gm_rename { const char *from, *to; } gm_rename;
+typedef enum gm_primitive {
+    GM_STEP_COMPONENT, GM_STEP_ADD, GM_STEP_SCALE, GM_STEP_DROPOUT, GM_STEP_SOFTCAP, GM_STEP_ALIAS
+} gm_primitive;
+
+typedef struct gm_step {
+    const gm_value *source; /* the mapping in the manifest */
+    const char *file, *use, *as;
+    gm_primitive primitive;
+    int lives; /* GPUMEM_LIVES_..., or -1: as the component says */
+    const gm_expr *when;
+    bool when_by_layer;
+    const gm_rename *rename;
+    uint32_t nrename;
+    /* From here on set by gm_family_resolve, when the step is first needed. */
+    bool resolved;
+    const gm_manifest *plugin;
+    const gpumem_component *component;
+    gm_wire in[GPUMEM_MAX_PORTS], out[GPUMEM_MAX_PORTS];
+    uint32_t nin, nout;
+    const gm_expr **param; /* by the component's declarations */
+    bool by_layer;         /* a parameter or wire depends on the layer */
+} gm_step;
+typedef struct gm_steps { gm_step *step; uint32_t n; } gm_steps;
+
+typedef struct gm_stack {
+    gm_steps before, layer, after;
+    const gm_expr *layers;
+    const char *at;
+} gm_stack;
+typedef struct gm_class { const char *name, *task; } gm_class;
+typedef struct gm_require { const gm_expr *that; const char *say; } gm_require;
+typedef struct gm_symbol { const char *name, *input; } gm_symbol;
+typedef struct gm_input { int port; const char *name; uint8_t dtype; uint32_t ndim; uint8_t sym[GPUMEM_MAX_DIMS]; } gm_input;
+typedef struct gm_buffer { const char *name; uint8_t dtype; uint32_t ndim; const gm_expr *shape[GPUMEM_MAX_DIMS], *when; } gm_buffer;
+
+typedef struct gm_family {
+    const gm_manifest *manifest;   /* of the family asked for */
+    const gm_manifest *chain[8];   /* it, and what it is like, nearest first */
+    uint32_t nchain;
+    gm_arena *arena;
+    gm_registry *registry;
+    const char *const *architecture;
+    uint32_t narchitecture;
+    gm_class *classes, *autos;     /* autos: class name, task */
+    uint32_t nclass, nauto;
+    const char *descend;
+    gm_name *name;
+    uint32_t nname, max_name;
+    const gm_value *defaults, *aliases, *nullable;
+    gm_require *require;
+    uint32_t nrequire;
+    gm_symbol *symbol;             /* symbol i + 1 of descriptions */
+    uint32_t nsymbol;
+    gm_input *input;
+    uint32_t ninput;
+    gm_buffer *buffer;
+    uint32_t nbuffer;
+    gm_stack *stack;
+    uint32_t nstack;
+    const char **port;
+    uint32_t nport, max_port;
+} gm_family;
+
+gpumem_status gm_family_load(gm_registry *registry, gm_arena *arena, const char *model_type, gm_family **out, gpumem_error *err);
+/* Finds the step's component and compiles its parameters and wires. */
+gpumem_status gm_family_resolve(gm_family *family, gm_step *step, gpumem_error *err);
+/* Resolves every step: what is wrong anywhere in the manifest comes out. */
+gpumem_status gm_family_check(gm_family *family, gpumem_error *err);
+/* Slot of a name; -1 if there is none of that kind. */
+int gm_family_slot(const gm_family *family, gm_name_kind kind, const char *name);
+/* The config keys that an expression depends on, directly or through dims: "a, b". */
+const char *gm_family_blame(const gm_family *family, const gm_expr *expr, char *buf, size_t n);
+#endif

@@ -1,0 +1,149 @@
+#include "base/checked.h"
+#include "plan/plan.h"
+#include <string.h>
+
+__extension__ typedef unsigned __int128 wide;
+
+/* num * symbols, beside den; nonzero on overflow. */
+static int product(gpumem_count c, const uint64_t *symbol, wide *num)
+{
+    *num = c.num;
+    for (int i = 0; i < 4; i++)
+        if (c.sym[i]) {
+            uint64_t v = symbol[c.sym[i]];
+            if (v && *num > (((wide)1 << 96) / v))
+                return 1;
+            *num *= v;
+        }
+    return 0;
+}
+
+static wide ceil_div(wide a, wide b)
+{
+    return a / b + (a % b != 0);
+}
+
+int gm_part_bytes(const gpumem_format_part *part, gpumem_count rows, gpumem_count cols, const uint64_t *symbol, uint32_t rounding, uint64_t *out)
+{
+    wide r, c, n, den = (wide)rows.den * cols.den;
+    if (product(rows, symbol, &r) || product(cols, symbol, &c))
+        return 1;
+    if (part->rows > 1 || part->cols > 1) { /* blocks are whole ones */
+        r = ceil_div(ceil_div(r, rows.den), part->rows);
+        c = ceil_div(ceil_div(c, cols.den), part->cols);
+        den = 1;
+    }
+    if (r >> 64 || c >> 64 || (r && c > (((wide)1 << 100) / r)))
+        return 1;
+    n = r * c;
+    if (n >> 90)
+        return 1;
+    n = ceil_div(n * part->bits, den * 8) + part->fixed;
+    n = ceil_div(n, rounding) * rounding;
+    if (n >> 64)
+        return 1;
+    *out = (uint64_t)n;
+    return 0;
+}
+
+static int symbols(const gpumem_description *d, const gpumem_point *p, uint64_t *v)
+{
+    v[0] = 1;
+    for (uint32_t i = 1; i < d->nsym; i++) {
+        const gpumem_symbol *s = &d->sym[i];
+        uint64_t a = v[s->a], b = s->b ? v[s->b] : s->k;
+        switch (s->op) {
+        case GPUMEM_SYM_INPUT: v[i] = strcmp(s->name, "batch") == 0 ? p->batch : p->tokens; break;
+        case GPUMEM_SYM_MIN: v[i] = a < b ? a : b; break;
+        case GPUMEM_SYM_MAX: v[i] = a > b ? a : b; break;
+        case GPUMEM_SYM_CEILDIV:
+            if (b == 0)
+                return 1;
+            v[i] = a / b + (a % b != 0);
+            break;
+        case GPUMEM_SYM_ADD:
+            if (gm_add_u64(a, b, &v[i]))
+                return 1;
+            break;
+        case GPUMEM_SYM_SUB: v[i] = a > b ? a - b : 0; break;
+        default:
+            if (gm_mul_u64(a, b, &v[i]))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+typedef struct sums { uint64_t by[GPUMEM_MAX_LINES][GM_NPHASE]; } sums;
+
+static int add_fold(const gm_fold *f, uint64_t bytes, sums *s)
+{
+    int bad = 0;
+    for (unsigned p = 0; p < GM_NPHASE; p++)
+        if (f->phases >> p & 1) {
+            bad |= gm_add_u64(s->by[f->line][p], bytes, &s->by[f->line][p]);
+            if (f->head != f->line)
+                bad |= gm_add_u64(s->by[f->head][p], bytes, &s->by[f->head][p]);
+        }
+    return bad;
+}
+
+static int add_lines(const gpumem_plan *plan, const sums *s, gpumem_result *out)
+{
+    int bad = 0;
+    for (uint32_t i = 0; i < plan->nline; i++)
+        for (unsigned p = 0; p < GM_NPHASE; p++) {
+            if (s->by[i][p] > out->line[i])
+                out->line[i] = s->by[i][p];
+            if (!plan->line[i].sub)
+                bad |= gm_add_u64(out->phase[p], s->by[i][p], &out->phase[p]);
+        }
+    for (uint32_t i = 0; i < plan->nline; i++)
+        if (!plan->line[i].sub && (plan->line[i].is == GPUMEM_IS_WEIGHTS || plan->line[i].is == GPUMEM_IS_BUFFERS))
+            out->weights += out->line[i];
+    for (unsigned p = 0; p < GM_NPHASE; p++)
+        if (out->phase[p] > out->total)
+            out->total = out->phase[p];
+    out->between_steps = out->phase[5];
+    return bad;
+}
+
+gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out, gpumem_error *err)
+{
+    uint64_t symbol[GPUMEM_MAX_SYMBOLS];
+    uint32_t r = 0;
+    sums s;
+    int bad = symbols(&plan->model->d, point, symbol);
+    memset(out, 0, sizeof *out);
+    memset(s.by, 0, plan->nline * sizeof s.by[0]);
+    for (uint32_t i = 0; !bad && i < plan->nfold; i++) { /* records are in the order of their folds */
+        uint64_t add = plan->fold[i].add, peak = plan->fold[i].peak;
+        for (; !bad && r < plan->nrecord && plan->record[r].slot == i; r++) {
+            const gm_record *k = &plan->record[r];
+            uint64_t n = 0;
+            bad = gm_part_bytes(&k->part, k->rows, k->cols, symbol, plan->rounding, &n) || gm_mul_u64(n, k->times, &n);
+            if (k->merge == GPUMEM_PEAK)
+                peak = n > peak ? n : peak;
+            else
+                bad |= gm_add_u64(add, n, &add);
+        }
+        bad = bad || gm_add_u64(add, peak, &add) || add_fold(&plan->fold[i], add, &s);
+    }
+    if (bad || add_lines(plan, &s, out))
+        return gm_fail(err, GPUMEM_ERANGE, NULL, 0, 0, "the estimate does not fit in 64 bits at batch %llu and %llu tokens",
+                       (unsigned long long)point->batch, (unsigned long long)point->tokens);
+    return GPUMEM_OK;
+}
+
+void gpumem_plan_defaults(const gpumem_plan *plan, gpumem_point *point)
+{
+    int64_t positions = 0;
+    bool known = gpumem_model_dim(plan->model, "positions", &positions) && positions > 0;
+    if (point->batch == 0)
+        point->batch = 1;
+    if (point->tokens == 0) {
+        point->tokens = plan->tokens ? plan->tokens : known ? (uint64_t)positions : 2048;
+        if (known && (uint64_t)positions < point->tokens)
+            point->tokens = (uint64_t)positions;
+    }
+}

@@ -1,0 +1,498 @@
+/* From a model, a set and a request to a plan: plugins are chosen, asked once, and not needed again. */
+#include "plan/plan.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define UNSET 0xffffu
+#define ALL_PHASES (GPUMEM_TRAINING | GPUMEM_INFERENCE | GPUMEM_BETWEEN)
+
+typedef struct gm_chosen { /* a plugin, ready to be asked */
+    const gm_manifest *manifest, *base;
+    const gpumem_plugin *entry;
+    gpumem_param *param;
+    uint32_t nparam;
+    char name[96]; /* kind/id */
+} gm_chosen;
+
+typedef struct gm_planner {
+    gpumem_host *host;
+    const gpumem_set *set;
+    gpumem_plan *plan;
+    gm_arena *arena; /* of the plan: all that plugins are given lives as long as it does */
+    gm_chosen precision, optimizer, activation;
+    gpumem_format *format;
+    uint32_t nformat;
+    uint16_t *weight, *gradient, *active, *compute;
+    uint8_t *needs_grad;
+    uint32_t *times;
+    gpumem_job job;
+    gm_folder folder;
+} gm_planner;
+
+/* ---- choosing ---- */
+
+static gpumem_status use(gm_planner *p, const gm_manifest *m, gpumem_error *err)
+{
+    gpumem_plan *plan = p->plan;
+    for (uint32_t i = 0; i < plan->nused; i++)
+        if (plan->used[i].path == m->path)
+            return GPUMEM_OK;
+    if (plan->nused == COUNT(plan->used))
+        return gm_fail(err, GPUMEM_EINTERNAL, NULL, 0, 0, "an estimate uses more than %zu plugins", COUNT(plan->used));
+    plan->used[plan->nused++] = (gpumem_used){m->kind, m->id, m->version, m->path};
+    return GPUMEM_OK;
+}
+
+/* `wanted` is the set's own name for a plugin, or an id; NULL: the set's choice. */
+static gpumem_status choose(gm_planner *p, gpumem_kind kind, const char *wanted, gm_chosen *out, gpumem_error *err)
+{
+    const gm_choice *c = gm_set_choice(p->set, kind);
+    const char *name = wanted ? wanted : c->otherwise, *id = name;
+    const gm_value *own = c->choices ? gm_value_get(c->choices, name) : NULL;
+    const gm_value *with[2];
+    const char *file[2];
+    size_t nwith = 0;
+    gpumem_status s;
+    if (own)
+        id = own->v.s;
+    if ((s = gm_registry_find(p->host->registry, kind, id, &out->manifest, err)) != GPUMEM_OK ||
+        (s = gm_registry_base(p->host->registry, out->manifest, &out->base, err)) != GPUMEM_OK ||
+        (s = gm_registry_entry(p->host->registry, out->manifest, &out->entry, err)) != GPUMEM_OK)
+        return s;
+    if (c->with && c->otherwise && strcmp(name, c->otherwise) == 0) {
+        with[nwith] = c->with;
+        file[nwith++] = p->set->manifest->path;
+    }
+    if (out->manifest->with) {
+        with[nwith] = out->manifest->with;
+        file[nwith++] = out->manifest->path;
+    }
+    if ((s = gm_manifest_args(p->arena, out->base, with, file, nwith, &out->param, &out->nparam, err)) != GPUMEM_OK)
+        return s;
+    strcpy(out->name, gpumem_kind_name(kind));
+    strcat(out->name, "/");
+    strcat(out->name, out->manifest->id); /* ids have at most 64 bytes */
+    if ((s = use(p, out->manifest, err)) != GPUMEM_OK || (s = use(p, out->base, err)) != GPUMEM_OK)
+        return s;
+    return GPUMEM_OK;
+}
+
+static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
+{
+    gpumem_request *r = &p->plan->request;
+    const gpumem_model *model = p->plan->model;
+    gpumem_status s = use(p, p->set->manifest, err);
+    for (uint32_t i = 0; s == GPUMEM_OK && i < model->family->nchain; i++)
+        s = use(p, model->family->chain[i], err);
+    for (uint32_t i = 0; s == GPUMEM_OK && i < model->nplugin; i++)
+        s = use(p, model->plugin[i], err);
+    if (s == GPUMEM_OK)
+        s = choose(p, GPUMEM_KIND_PRECISION, r->precision, &p->precision, err);
+    if (s == GPUMEM_OK && r->mode == GPUMEM_MODE_TRAINING)
+        s = choose(p, GPUMEM_KIND_OPTIMIZER, r->optimizer, &p->optimizer, err);
+    if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
+        s = choose(p, GPUMEM_KIND_ACTIVATION, r->activation, &p->activation, err);
+    p->plan->complete = p->activation.manifest && p->activation.entry->ops.activation->account;
+    return s;
+}
+
+/* ---- the request, with everything filled in ---- */
+
+static const char *const step_name[] = {"fused", "foreach", "for-loop"};
+
+static int step_of(const char *name)
+{
+    for (int i = 0; name && i < (int)COUNT(step_name); i++)
+        if (strcmp(name, step_name[i]) == 0)
+            return i;
+    return -1;
+}
+
+static void offered_text(const gm_value *offered, gpumem_error *err)
+{
+    char text[64] = "";
+    for (uint32_t i = 0; i < offered->n; i++) {
+        strcat(text, i ? ", " : "");
+        strcat(text, offered->v.list[i].v.s);
+    }
+    gm_tip(err, "it has %s", text);
+}
+
+static gpumem_status fill_step(gm_planner *p, gpumem_error *err)
+{
+    gpumem_request *r = &p->plan->request;
+    const gm_manifest *m = p->optimizer.manifest;
+    const gm_value *offered = m ? gm_value_get(m->root, "implementations") : NULL, *own = m ? gm_value_get(m->root, "torch") : NULL;
+    const char *wanted = r->implementation;
+    if (m == NULL) {
+        r->implementation = NULL;
+        return GPUMEM_OK;
+    }
+    if (wanted && strcmp(wanted, "torch") == 0)
+        wanted = own ? own->v.s : NULL;
+    if (wanted == NULL)
+        wanted = offered ? offered->v.list[0].v.s : step_name[GPUMEM_STEP_FOREACH];
+    if (step_of(wanted) < 0) {
+        gm_fail(err, GPUMEM_EUNKNOWN, NULL, 0, 0, "unknown implementation '%s'", wanted);
+        gm_tip(err, "it is one of fused, foreach, for-loop");
+        return GPUMEM_EUNKNOWN;
+    }
+    bool found = offered == NULL;
+    for (uint32_t i = 0; offered && i < offered->n; i++)
+        found |= strcmp(offered->v.list[i].v.s, wanted) == 0;
+    if (!found) {
+        gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the optimizer '%s' has no %s step", m->id, wanted);
+        offered_text(offered, err);
+        return GPUMEM_EUNSUP;
+    }
+    p->job.step = (uint8_t)step_of(wanted);
+    r->implementation = step_name[p->job.step];
+    return GPUMEM_OK;
+}
+
+static gpumem_status fill_attention(gm_planner *p, gpumem_error *err)
+{
+    gpumem_request *r = &p->plan->request;
+    if (r->attention == NULL || strcmp(r->attention, "flash") == 0 || strcmp(r->attention, "sdpa") == 0) {
+        r->attention = "flash"; /* torch's sdpa takes the flash kernel where no mask is given */
+        p->job.attention = GPUMEM_ATTENTION_FLASH;
+    } else if (strcmp(r->attention, "eager") == 0) {
+        r->attention = "eager";
+        p->job.attention = GPUMEM_ATTENTION_EAGER;
+    } else {
+        gm_fail(err, GPUMEM_EUNKNOWN, NULL, 0, 0, "unknown attention '%s'", r->attention);
+        gm_tip(err, "it is one of flash, sdpa, eager");
+        return GPUMEM_EUNKNOWN;
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status fill_request(gm_planner *p, gpumem_error *err)
+{
+    gpumem_request *r = &p->plan->request;
+    gpumem_status s;
+    if ((s = fill_step(p, err)) != GPUMEM_OK || (s = fill_attention(p, err)) != GPUMEM_OK)
+        return s;
+    r->precision = gm_arena_strdup(p->arena, r->precision ? r->precision : p->set->precision.otherwise);
+    r->optimizer = r->mode != GPUMEM_MODE_TRAINING ? NULL : gm_arena_strdup(p->arena, r->optimizer ? r->optimizer : p->set->optimizer.otherwise);
+    r->activation = p->activation.manifest ? p->activation.manifest->id : NULL;
+    if (r->accumulation == 0)
+        r->accumulation = 1;
+    return r->precision ? GPUMEM_OK : gm_no_memory(err);
+}
+
+/* ---- formats ---- */
+
+static bool same_format(const gpumem_format *a, const gpumem_format *b)
+{
+    return a->npart == b->npart && memcmp(a->part, b->part, a->npart * sizeof *a->part) == 0;
+}
+
+static gpumem_status add_formats(gm_planner *p, const gm_manifest *m, gpumem_error *err)
+{
+    for (uint32_t i = 0; m && i < m->nformat; i++) {
+        uint16_t at = gpumem_format_find(p->format, p->nformat, m->format[i].name);
+        if (at == UNSET)
+            p->format[p->nformat++] = m->format[i];
+        else if (!same_format(&p->format[at], &m->format[i]))
+            return gm_fail(err, GPUMEM_EPLUGIN, m->path, 0, 0, "formats: '%s' is something else already", m->format[i].name);
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
+{
+    static const gpumem_format fixed[GPUMEM_NFORMATS] = {
+        {"f32", 1, {{1, 1, 32, 0}}}, {"i64", 1, {{1, 1, 64, 0}}}, {"i32", 1, {{1, 1, 32, 0}}}, {"bool", 1, {{1, 1, 8, 0}}}};
+    const gm_manifest *from[] = {p->precision.base, p->precision.manifest};
+    uint32_t n = GPUMEM_NFORMATS;
+    gpumem_status s = GPUMEM_OK;
+    for (size_t i = 0; i < COUNT(from); i++)
+        n += from[i]->nformat;
+    if (n >= UNSET)
+        return gm_fail(err, GPUMEM_EPLUGIN, from[0]->path, 0, 0, "too many formats");
+    p->format = gm_arena_zero(p->arena, n, sizeof *p->format);
+    if (p->format == NULL)
+        return gm_no_memory(err);
+    memcpy(p->format, fixed, sizeof fixed);
+    p->nformat = GPUMEM_NFORMATS;
+    for (size_t i = 0; s == GPUMEM_OK && i < COUNT(from); i++)
+        if (i == 0 || from[i] != from[0])
+            s = add_formats(p, from[i], err);
+    return s;
+}
+
+static uint16_t fixed_format(uint8_t dtype)
+{
+    return (uint16_t)(dtype == GPUMEM_DTYPE_F32 ? GPUMEM_FORMAT_F32 : dtype == GPUMEM_DTYPE_I64 ? GPUMEM_FORMAT_I64
+                    : dtype == GPUMEM_DTYPE_I32 ? GPUMEM_FORMAT_I32 : GPUMEM_FORMAT_BOOL);
+}
+
+static void args_of(const gm_chosen *c, gpumem_args *args, char *why, uint32_t n)
+{
+    why[0] = 0;
+    *args = (gpumem_args){sizeof *args, c->nparam, c->param, why, n};
+}
+
+static gpumem_status plugin_failed(const gm_chosen *c, gpumem_status s, const char *why, gpumem_error *err)
+{
+    if (s == GPUMEM_EUNSUP || s == GPUMEM_ERANGE || (s == GPUMEM_EINVAL && *why))
+        return gm_fail(err, s, NULL, 0, 0, "%s: %s", c->name, *why ? why : s == GPUMEM_ERANGE ? "a size does not fit in 64 bits" : "it cannot account for this");
+    return gm_fail(err, GPUMEM_EPLUGIN, NULL, 0, 0, "%s failed%s%s", c->name, *why ? ": " : "", why);
+}
+
+static gpumem_status assign(gm_planner *p, gpumem_error *err)
+{
+    const gpumem_description *d = &p->plan->model->d;
+    const gm_chosen *c = &p->precision;
+    gpumem_assignment out;
+    gpumem_args args;
+    char why[200];
+    out.weight = p->weight = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *p->weight);
+    out.gradient = p->gradient = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *p->gradient);
+    out.activation = p->active = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *p->active);
+    out.compute = p->compute = gm_arena_zero(p->arena, d->nop + 1u, sizeof *p->compute);
+    if (!out.weight || !out.gradient || !out.activation || !out.compute)
+        return gm_no_memory(err);
+    memset(out.weight, 0xff, d->ntensor * sizeof *out.weight);
+    memset(out.gradient, 0xff, d->ntensor * sizeof *out.gradient);
+    memset(out.activation, 0xff, d->ntensor * sizeof *out.activation);
+    memset(out.compute, 0xff, d->nop * sizeof *out.compute);
+    args_of(c, &args, why, sizeof why);
+    gpumem_status s = c->entry->ops.precision->assign(&args, d, p->format, p->nformat, &out);
+    why[sizeof why - 1] = 0;
+    if (s != GPUMEM_OK)
+        return plugin_failed(c, s, why, err);
+    for (uint32_t i = 0; i < d->ntensor; i++) {
+        uint8_t dtype = d->tensor[i].dtype;
+        if (dtype != GPUMEM_DTYPE_MODEL)
+            out.weight[i] = out.gradient[i] = out.activation[i] = fixed_format(dtype);
+        else if (out.weight[i] >= p->nformat || out.gradient[i] >= p->nformat || out.activation[i] >= p->nformat)
+            return gm_fail(err, GPUMEM_EPLUGIN, c->manifest->path, 0, 0, "%s gives the tensor '%s' a format that there is not", c->name, d->string + d->tensor[i].name);
+    }
+    for (uint32_t i = 0; i < d->nop; i++)
+        if (out.compute[i] >= p->nformat)
+            return gm_fail(err, GPUMEM_EPLUGIN, c->manifest->path, 0, 0, "%s gives the operator '%s' a format that there is not", c->name, d->string + d->op[i].name);
+    return GPUMEM_OK;
+}
+
+/* ---- what needs a gradient ---- */
+
+static bool step_needs(const gm_planner *p, const gpumem_description *d)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < d->nop; i++) {
+        const gpumem_op *op = &d->op[i];
+        bool needs = false;
+        for (uint32_t k = 0; k < op->nin; k++)
+            needs |= p->needs_grad[d->operand[op->operand + k]];
+        for (uint32_t k = 0; needs && k < op->nout; k++) {
+            uint8_t *out = &p->needs_grad[d->operand[op->operand + op->nin + k]];
+            changed |= !*out;
+            *out = 1;
+        }
+    }
+    return changed;
+}
+
+/* A port's readers need what any of its writers needs. */
+static bool port_needs(const gm_planner *p, const gpumem_description *d)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < d->nblock; i++)
+        for (uint32_t e = d->block[i].export0; e < d->block[i].export0 + d->block[i].nexport; e++)
+            for (uint32_t k = 0; p->needs_grad[d->port[e].tensor] && k < d->nblock; k++)
+                for (uint32_t m = d->block[k].import0; m < d->block[k].import0 + d->block[k].nimport; m++)
+                    if (d->port[m].port == d->port[e].port && !p->needs_grad[d->port[m].tensor])
+                        p->needs_grad[d->port[m].tensor] = changed = true;
+    return changed;
+}
+
+static gpumem_status propagate(gm_planner *p, gpumem_error *err)
+{
+    const gpumem_description *d = &p->plan->model->d;
+    p->needs_grad = gm_arena_zero(p->arena, d->ntensor + 1u, 1);
+    if (p->needs_grad == NULL)
+        return gm_no_memory(err);
+    if (p->plan->request.mode != GPUMEM_MODE_TRAINING)
+        return GPUMEM_OK;
+    for (uint32_t i = 0; i < d->ntensor; i++) {
+        const gpumem_tensor *t = &d->tensor[i], *own = t->storage == GPUMEM_NONE ? t : &d->tensor[t->storage];
+        p->needs_grad[i] = t->role == GPUMEM_ROLE_WEIGHT && !(own->tag & GPUMEM_TAG_FROZEN);
+    }
+    for (bool changed = true; changed;) {
+        changed = step_needs(p, d);
+        changed |= port_needs(p, d);
+    }
+    return GPUMEM_OK;
+}
+
+/* ---- claims ---- */
+
+/* What the description itself holds. */
+static gpumem_status claim_own(gm_planner *p, unsigned is, gpumem_error *err)
+{
+    static const unsigned role[] = {[GPUMEM_IS_WEIGHTS] = GPUMEM_ROLE_WEIGHT, [GPUMEM_IS_BUFFERS] = GPUMEM_ROLE_BUFFER,
+                                    [GPUMEM_IS_GRADIENTS] = GPUMEM_ROLE_WEIGHT, [GPUMEM_IS_INPUT] = GPUMEM_ROLE_INPUT};
+    const gpumem_description *d = p->job.model;
+    bool gradients = is == GPUMEM_IS_GRADIENTS;
+    unsigned phases = gradients ? GPUMEM_BACKWARD | GPUMEM_STEP | (p->plan->request.accumulation > 1 ? GPUMEM_FORWARD : 0u) : ALL_PHASES;
+    for (uint32_t i = 0; i < d->ntensor; i++) {
+        const gpumem_tensor *t = &d->tensor[i];
+        if (t->role != role[is] || t->storage != GPUMEM_NONE || (gradients && !p->needs_grad[i]))
+            continue;
+        gpumem_claim c = {.tensor = i, .format = gradients ? p->gradient[i] : p->weight[i], .is = (uint8_t)is, .phases = (uint8_t)phases};
+        gpumem_status s = gm_fold_claims(&p->folder, "core", &c, 1, err);
+        if (s != GPUMEM_OK)
+            return s;
+    }
+    return GPUMEM_OK;
+}
+
+static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *ask, gpumem_error *err)
+{
+    uint32_t max = 256, n = 0;
+    gpumem_claim *claim = NULL;
+    gpumem_status s = GPUMEM_ESPACE;
+    char why[200] = "";
+    while (s == GPUMEM_ESPACE && max <= 1u << 22) {
+        gpumem_args args;
+        gpumem_claim *now = realloc(claim, max * sizeof *claim);
+        if (now == NULL) {
+            free(claim);
+            return gm_no_memory(err);
+        }
+        claim = now;
+        args_of(c, &args, why, sizeof why);
+        n = 0;
+        s = ask(&args, &p->job, claim, max, &n);
+        why[sizeof why - 1] = 0;
+        if (s == GPUMEM_ESPACE)
+            max = n > max && n <= 1u << 22 ? n : max * 4;
+    }
+    if (s != GPUMEM_OK)
+        s = plugin_failed(c, s, why, err);
+    else if (n > max)
+        s = gm_fail(err, GPUMEM_EPLUGIN, c->manifest->path, 0, 0, "%s claims more than there was space for", c->name);
+    else
+        s = gm_fold_claims(&p->folder, c->name, claim, n, err);
+    free(claim);
+    return s;
+}
+
+static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
+{
+    bool training = p->plan->request.mode == GPUMEM_MODE_TRAINING;
+    unsigned count = p->set->count;
+    gpumem_status s = GPUMEM_OK;
+    if (count & GM_COUNT_WEIGHTS)
+        s = claim_own(p, GPUMEM_IS_WEIGHTS, err);
+    if (s == GPUMEM_OK && count & GM_COUNT_BUFFERS)
+        s = claim_own(p, GPUMEM_IS_BUFFERS, err);
+    if (s == GPUMEM_OK && training && count & GM_COUNT_GRADIENTS)
+        s = claim_own(p, GPUMEM_IS_GRADIENTS, err);
+    if (s == GPUMEM_OK && GPUMEM_HAS(gpumem_precision_ops, p->precision.entry->ops.precision, account))
+        s = account(p, &p->precision, p->precision.entry->ops.precision->account, err);
+    if (s == GPUMEM_OK && training)
+        s = account(p, &p->optimizer, p->optimizer.entry->ops.optimizer->account, err);
+    if (s == GPUMEM_OK && p->plan->complete)
+        s = account(p, &p->activation, p->activation.entry->ops.activation->account, err);
+    if (s == GPUMEM_OK && count & GM_COUNT_INPUTS)
+        s = claim_own(p, GPUMEM_IS_INPUT, err);
+    return s == GPUMEM_OK ? gm_fold_finish(&p->folder, err) : s;
+}
+
+static gpumem_status make_times(gm_planner *p, gpumem_error *err)
+{
+    const gpumem_description *d = &p->plan->model->d;
+    p->times = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *p->times);
+    if (p->times == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < d->nblock; i++)
+        for (uint32_t k = d->block[i].tensor0; k < d->block[i].tensor0 + d->block[i].ntensor; k++)
+            p->times[k] = (uint32_t)gm_tensor_times(d, &d->block[i], &d->tensor[k]);
+    return GPUMEM_OK;
+}
+
+static void make_job(gm_planner *p)
+{
+    const gpumem_request *r = &p->plan->request;
+    gpumem_job *j = &p->job;
+    j->size = sizeof *j;
+    j->phases = r->mode == GPUMEM_MODE_TRAINING ? GPUMEM_TRAINING : GPUMEM_INFERENCE;
+    j->flags = (r->checkpointing ? GPUMEM_JOB_CHECKPOINTING : 0u) | (r->accumulation > 1 ? GPUMEM_JOB_ACCUMULATION : 0u) |
+               (r->no_cache ? 0u : GPUMEM_JOB_CACHE) | (r->all_logits ? GPUMEM_JOB_ALL_LOGITS : 0u);
+    j->model = &p->plan->model->d;
+    j->format = p->format;
+    j->nformat = p->nformat;
+    j->weight = p->weight;
+    j->gradient = p->gradient;
+    j->activation = p->active;
+    j->compute = p->compute;
+    j->needs_grad = p->needs_grad;
+    p->folder.plan = p->plan;
+    p->folder.job = j;
+    p->folder.set = p->set;
+    p->folder.times = p->times;
+}
+
+gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, const gpumem_set *set, const gpumem_request *request, gpumem_plan **out,
+                              gpumem_error *err)
+{
+    gm_planner *p = calloc(1, sizeof *p);
+    gpumem_plan *plan = calloc(1, sizeof *plan);
+    gpumem_status s;
+    *out = NULL;
+    if (p == NULL || plan == NULL) {
+        free(p);
+        free(plan);
+        return gm_no_memory(err);
+    }
+    plan->model = model;
+    plan->request = *request;
+    plan->rounding = set->rounding;
+    plan->tokens = set->tokens[request->mode];
+    p->host = host;
+    p->set = set;
+    p->plan = plan;
+    p->arena = &plan->arena;
+    if ((s = choose_all(p, err)) == GPUMEM_OK && (s = fill_request(p, err)) == GPUMEM_OK && (s = make_formats(p, err)) == GPUMEM_OK &&
+        (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = make_times(p, err)) == GPUMEM_OK) {
+        make_job(p);
+        s = claim_all(p, err);
+    }
+    free(p);
+    if (s != GPUMEM_OK) {
+        gpumem_plan_free(plan);
+        return s;
+    }
+    *out = plan;
+    return GPUMEM_OK;
+}
+
+void gpumem_plan_free(gpumem_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    gm_arena_free(&plan->arena);
+    free(plan);
+}
+
+/* ---- asking ---- */
+
+size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines)
+{
+    *lines = plan->line;
+    return plan->nline;
+}
+
+size_t gpumem_plan_plugins(const gpumem_plan *plan, const gpumem_used **used)
+{
+    *used = plan->used;
+    return plan->nused;
+}
+
+bool gpumem_plan_complete(const gpumem_plan *plan) { return plan->complete; }
+const gpumem_model *gpumem_plan_model(const gpumem_plan *plan) { return plan->model; }
+const gpumem_request *gpumem_plan_request(const gpumem_plan *plan) { return &plan->request; }

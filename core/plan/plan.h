@@ -1,0 +1,63 @@
+/* Claims folded into a plan: what is constant as sums, the rest as flat records over the symbols. */
+#ifndef GM_PLAN_H
+#define GM_PLAN_H
+
+#include "model/model.h"
+#include "plan/set.h"
+
+#define GM_NPHASE 6
+
+typedef struct gm_record { /* an allocation whose size depends on the point */
+    uint64_t times;
+    gpumem_count rows, cols;
+    gpumem_format_part part;
+    uint32_t slot;
+    uint8_t merge;
+} gm_record;
+typedef struct gm_fold { /* claims of one line that live in the same phases */
+    uint64_t add, peak; /* of what does not depend on the point */
+    uint32_t line, head; /* its line, and the line that this details (or itself) */
+    uint8_t phases;
+} gm_fold;
+
+struct gpumem_plan {
+    gm_arena arena;
+    const gpumem_model *model;
+    gpumem_request request;
+    bool complete;
+    uint32_t rounding;
+    uint64_t tokens; /* default sequence length; 0: the model's positions */
+    gpumem_line line[GPUMEM_MAX_LINES];
+    uint32_t nline;
+    gm_fold *fold;
+    uint32_t nfold, max_fold;
+    gm_record *record;
+    uint32_t nrecord, max_record;
+    gpumem_used used[24];
+    uint32_t nused;
+};
+
+/* Bytes of one part of a format for so many rows and columns, rounded up to `rounding`; nonzero on overflow. */
+int gm_part_bytes(const gpumem_format_part *part, gpumem_count rows, gpumem_count cols, const uint64_t *symbol, uint32_t rounding, uint64_t *out);
+
+/* Folding: claims become lines (a part, and its labels as details), folds and records. */
+typedef struct gm_leaf {
+    unsigned is;
+    const char *label, *plugin, *format; /* format: NULL once it is mixed */
+    uint32_t line, head;
+    uint64_t elements, allocations;      /* of claims that do not depend on the point */
+    gpumem_count rows, cols;             /* of one that does; rows.den 0: none */
+} gm_leaf;
+typedef struct gm_folder {
+    gpumem_plan *plan;
+    const gpumem_job *job;
+    const gpumem_set *set;
+    const uint32_t *times; /* by tensor: how often it exists */
+    gm_leaf leaf[GPUMEM_MAX_LINES];
+    uint32_t nleaf;
+} gm_folder;
+/* `plugin` is "kind/id" of who claims, and says so in errors. */
+gpumem_status gm_fold_claims(gm_folder *f, const char *plugin, const gpumem_claim *claim, uint32_t n, gpumem_error *err);
+/* Orders lines and records, and writes the formulas. */
+gpumem_status gm_fold_finish(gm_folder *f, gpumem_error *err);
+#endif
