@@ -69,6 +69,8 @@ static gpumem_status check_number(const reader *r, size_t *at)
             return fail_at(r, i, "digits expected in a number");
         i += digits(r, i);
     }
+    while (i < r->n && (is_digit(r->text[i]) || r->text[i] == '_')) /* 1_000: json-c says where it stops being a number */
+        i++;
     *at = i;
     return GPUMEM_OK;
 }
@@ -76,15 +78,18 @@ static gpumem_status check_number(const reader *r, size_t *at)
 /* *at: behind the opening quote; then behind the closing one, or at the end of the text. */
 static gpumem_status check_string(const reader *r, size_t *at)
 {
-    size_t i = *at;
-    for (; i < r->n && r->text[i] != '"'; i++) {
+    size_t i = *at, length;
+    for (; i < r->n && r->text[i] != '"'; i += length) {
+        length = gm_utf8_length(r->text + i, r->n - i);
+        if (!length)
+            return fail_at(r, i, "invalid UTF-8");
         if ((unsigned char)r->text[i] < ' ')
             return fail_at(r, i, "a control character must be escaped in a string");
         if (r->text[i] != '\\')
             continue;
         if (r->n - i >= 6 && memcmp(r->text + i, "\\u0000", 6) == 0)
             return fail_at(r, i, "a string must not contain the character 0");
-        i += i + 1 < r->n && (unsigned char)r->text[i + 1] >= ' ';
+        length += i + 1 < r->n && (r->text[i + 1] == '"' || r->text[i + 1] == '\\');
     }
     *at = i < r->n ? i + 1 : i;
     return GPUMEM_OK;
@@ -196,7 +201,6 @@ static const char *explain(enum json_tokener_error e)
     case json_tokener_error_parse_object_key_sep: return "':' expected";
     case json_tokener_error_parse_object_value_sep: return "',' or '}' expected";
     case json_tokener_error_parse_string: return "unknown escape in a string";
-    case json_tokener_error_parse_utf8_string: return "invalid UTF-8";
     default: return json_tokener_error_desc(e);
     }
 }
@@ -239,7 +243,7 @@ gpumem_status gm_json_parse(gm_arena *arena, const char *name, const char *text,
     tokener = json_tokener_new_ex(DEEPEST + 2); /* json-c counts the value in the innermost too; check() is exact */
     if (!tokener)
         return gm_no_memory(err);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
     status = parse(&r, tokener, out);
     json_tokener_free(tokener);
     return status;
