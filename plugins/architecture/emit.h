@@ -185,7 +185,7 @@ static inline uint32_t activation_of(const char *name)
         {"gelu_fast", GPUMEM_ACT_GELU_NEW}, {"gelu_accurate", GPUMEM_ACT_GELU_NEW}, {"gelu_10", GPUMEM_ACT_GELU},
         {"quick_gelu", GPUMEM_ACT_GELU}, {"relu", GPUMEM_ACT_RELU}, {"relu6", GPUMEM_ACT_RELU}, {"relu2", GPUMEM_ACT_RELU2},
         {"sigmoid", GPUMEM_ACT_SIGMOID}, {"tanh", GPUMEM_ACT_TANH}, {"mish", GPUMEM_ACT_SILU}, {"hardswish", GPUMEM_ACT_SILU},
-        {"leaky_relu", GPUMEM_ACT_SILU}, {"swiglu_limited", GPUMEM_ACT_SWIGLU_LIMITED},
+        {"leaky_relu", GPUMEM_ACT_SILU}, {"xielu", GPUMEM_ACT_SILU}, {"swiglu_limited", GPUMEM_ACT_SWIGLU_LIMITED},
     };
     for (size_t i = 0; i < COUNT(table); i++)
         if (strcmp(table[i].name, name) == 0)
@@ -206,7 +206,8 @@ typedef struct mlp_spec {
     gpumem_dim width, out;
     uint32_t act, dropout;
     unsigned flags; /* LINEAR_... */
-    int gated, fused; /* fused: one matrix for gate and up */
+    int gated, fused, down_norm; /* fused: one matrix for gate and up */
+    int learned_act; /* xielu: two parameters and two buffers */
 } mlp_spec;
 
 static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m)
@@ -234,7 +235,16 @@ static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x,
 static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m)
 {
     char s[PATH_ROOM];
-    uint32_t y = dropout(e, "dropout", mlp_inner(e, module, x, m), m->dropout);
+    uint32_t y = mlp_inner(e, module, x, m);
+    if (m->learned_act) {
+        vector(e, module, "act_fn.alpha_p", GPUMEM_FAMILY_OTHER, extent(1, GPUMEM_AXIS_NONE));
+        vector(e, module, "act_fn.alpha_n", GPUMEM_FAMILY_OTHER, extent(1, GPUMEM_AXIS_NONE));
+        gpumem_emit_tensor(e, join(e, s, module, "act_fn.beta"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
+        gpumem_emit_tensor(e, join(e, s, module, "act_fn.eps"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
+    }
+    if (m->down_norm)
+        y = rmsnorm(e, join(e, s, module, "ffn_sub_norm"), y, m->width, GPUMEM_NORM_LLAMA, 1);
+    y = dropout(e, "dropout", y, m->dropout);
     return linear(e, join(e, s, module, "down_proj"), GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, m->out, m->flags);
 }
 

@@ -18,19 +18,23 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     WORD("qk_norm", "'none'", "norms of q and k: none; head (RMS of each head), full (RMS over all heads), layer (layer norm of each head), "
                               "matrix (layer norm of each head, a weight for all of them)"),
     SIZE_OR_NULL("qk_norm_dim", "width a head that these norms have; null: head_dim"),
+    FLAG("qk_norm_late", "false", "they come after the rotation (models/hunyuan_v1_dense)"),
+    FLAG("qk_norm_affine", "true", "RMS norms of heads have a weight"),
     WORD("norm_style", "'llama'", "of RMS norms: llama or gemma"),
     SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
     REAL_OR_NULL("attention_softcap", "cap of the scores; null or 0: none"),
     FLAG("sinks", "false", "a learned sink for each head"),
     FLAG("causal", "true", "do tokens see only those before them"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+    FLAG("o_norm", "false", "an RMS norm before the output matrix (models/bitnet)"),
+    SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
 };
 
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX };
 
 typedef struct attention_spec {
     uint64_t heads, kv, dim, value_dim, norm_dim;
-    int rotary, norm, style;
+    int rotary, norm, style, affine;
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
     uint32_t q, k, v;
@@ -49,6 +53,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->rotary = choice_of(args, ATTENTION_ROTARY, rotaries); /* in the order of enum gpumem_rotary */
     s->norm = choice_of(args, ATTENTION_QK_NORM, norms);
     s->style = choice_of(args, ATTENTION_NORM_STYLE, styles); /* in the order of enum gpumem_norm */
+    s->affine = flag_of(args, ATTENTION_QK_NORM_AFFINE);
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
     if (s->rotary < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave");
@@ -107,7 +112,7 @@ static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_
         return rmsnorm(e, module, x, extent(heads * s->norm_dim, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
     y = by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
     if (s->norm == NORM_HEAD)
-        return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), (unsigned)s->style, 1);
+        return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), (unsigned)s->style, s->affine);
     return layer_of_heads(e, module, y, heads, s);
 }
 
@@ -171,28 +176,45 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, attention_spec *s
     return copied;
 }
 
+static void norm_both(attention_spec *s, gpumem_emit *e)
+{
+    s->q = norm_one(e, "q_norm", s->q, s->heads, s);
+    s->k = norm_one(e, "k_norm", s->k, s->kv, s);
+}
+
+/* The output matrix; where its input is not as wide as the heads, the reference implementation could not run it either. */
+static uint32_t finish(const gpumem_args *args, uint32_t y, gpumem_dim width, const attention_spec *s, gpumem_emit *e)
+{
+    unsigned flags = s->flags | (flag_of(args, ATTENTION_O_BIAS) ? LINEAR_BIAS : 0u);
+    uint32_t weight = GPUMEM_NONE;
+    if (flag_of(args, ATTENTION_O_NORM))
+        y = rmsnorm(e, "attn_sub_norm", y, width, GPUMEM_NORM_LLAMA, 1);
+    if (!is_null(args, ATTENTION_O_INPUT))
+        weight = gpumem_emit_weight(e, "o_proj.weight", GPUMEM_FAMILY_MATRIX, width, extent(size_of(args, ATTENTION_O_INPUT), GPUMEM_AXIS_HEADS));
+    return linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, weight, width, flags);
+}
+
 DESCRIBE(attention_describe)
 {
     attention_spec s;
     gpumem_status status = read_spec(args, &s);
-    uint32_t y;
+    int late = flag_of(args, ATTENTION_QK_NORM_LATE);
     if (status != GPUMEM_OK)
         return status;
     project(args, in[0], &s, e);
-    if (s.norm != NORM_NONE) {
-        s.q = norm_one(e, "q_norm", s.q, s.heads, &s);
-        s.k = norm_one(e, "k_norm", s.k, s.kv, &s);
-    }
+    if (s.norm != NORM_NONE && !late)
+        norm_both(&s, e);
     if (flag_of(args, ATTENTION_KV_REPEATED))
         repeat(&s, e);
     if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE)
         rotate(args, in + 1, &s, e);
+    if (s.norm != NORM_NONE && late)
+        norm_both(&s, e);
     if (flag_of(args, ATTENTION_Q_SCALED)) {
         uint32_t q = s.q;
         s.q = gpumem_emit_same(e, "q_scaled", q);
         operate(e, GPUMEM_OP_SCALE, 0, "q_scaled", q, GPUMEM_NONE, s.q);
     }
-    y = attend(args, in[0], &s, e);
-    out[0] = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), s.flags | (flag_of(args, ATTENTION_O_BIAS) ? LINEAR_BIAS : 0u));
+    out[0] = finish(args, attend(args, in[0], &s, e), last_of(e, in[0]), &s, e);
     return (gpumem_status)e->status;
 }

@@ -32,6 +32,34 @@ DESCRIBE(weights_describe)
     return (gpumem_status)e->status;
 }
 
+const gpumem_paramdef buffer_params[BUFFER_N] = {
+    WORD("buffer_name", NULL, "its name"),
+    {"buffer_shape", GPUMEM_TYPE_INTS, 0, NULL, 0, 0, "its extents, outermost first"},
+    WORD("buffer_dtype", NULL, "model, float32 or bool"),
+};
+
+DESCRIBE(buffer_describe)
+{
+    static const char *const dtypes[] = {"model", "float32", "bool", NULL};
+    static const uint8_t dtype[] = {GPUMEM_DTYPE_MODEL, GPUMEM_DTYPE_F32, GPUMEM_DTYPE_BOOL};
+    const gpumem_param *shape = &args->param[BUFFER_SHAPE];
+    gpumem_dim dim[GPUMEM_MAX_DIMS];
+    int i = choice_of(args, BUFFER_DTYPE, dtypes);
+    (void)in;
+    (void)out;
+    if (i < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "buffer_dtype is none of model, float32, bool");
+    if (shape->n > GPUMEM_MAX_DIMS)
+        return gpumem_because(args, GPUMEM_EINVAL, "buffer_shape has too many extents");
+    for (uint32_t k = 0; k < shape->n; k++) {
+        if (shape->v.ints[k] < 1 || shape->v.ints[k] > GPUMEM_SIZE_MAX)
+            return gpumem_because(args, GPUMEM_ERANGE, "buffer_shape has an extent that is no size");
+        dim[k] = extent((uint64_t)shape->v.ints[k], GPUMEM_AXIS_NONE);
+    }
+    gpumem_emit_tensor(e, args->param[BUFFER_NAME].v.s, GPUMEM_ROLE_BUFFER, 0, dtype[i], shape->n, dim);
+    return (gpumem_status)e->status;
+}
+
 const gpumem_paramdef mlp_params[MLP_N] = {
     SIZE("intermediate", NULL, "width between its matrices"),
     WORD("act", NULL, "activation function, as transformers/activations.py names it"),
@@ -40,11 +68,13 @@ const gpumem_paramdef mlp_params[MLP_N] = {
     FLAG("conv1d", "false", "weights are [in, out]"),
     FLAG("mlp_bias", "false", "its matrices have biases"),
     REAL_OR_NULL("mlp_dropout", "dropout before the last matrix"),
+    FLAG("down_norm", "false", "an RMS norm before the last matrix (models/bitnet)"),
 };
 
 DESCRIBE(mlp_describe)
 {
     mlp_spec m;
+    memset(&m, 0, sizeof m);
     m.width = extent(size_of(args, MLP_INTERMEDIATE), GPUMEM_AXIS_FFN);
     m.out = last_of(e, in[0]);
     m.act = activation_of(args->param[MLP_ACT].v.s);
@@ -52,6 +82,8 @@ DESCRIBE(mlp_describe)
     m.flags = (flag_of(args, MLP_BIAS) ? LINEAR_BIAS : 0u) | (flag_of(args, MLP_CONV1D) ? LINEAR_TRANSPOSED : 0u);
     m.gated = flag_of(args, MLP_GATED);
     m.fused = flag_of(args, MLP_FUSED);
+    m.down_norm = flag_of(args, MLP_DOWN_NORM);
+    m.learned_act = strcmp(args->param[MLP_ACT].v.s, "xielu") == 0;
     if (m.act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (m.dropout == GPUMEM_NONE)

@@ -19,6 +19,7 @@ static const gpumem_component components[] = {
     COMPONENT(layernorm, "layer norm over the last dimension", x_in, y_out),
     COMPONENT(linear, "one matrix", x_in, y_out),
     PORTS(weights, "parameters that no operator uses", NULL, 0, NULL, 0),
+    PORTS(buffer, "a tensor that does not train", NULL, 0, NULL, 0),
     COMPONENT(attention, "attention with as many key heads as heads, fewer, or one", attention_in, y_out),
     COMPONENT(mlp, "feed forward network, gated or not", x_in, y_out),
     COMPONENT(head, "output matrix, or the embedding's `table`", head_in, logits_out),
