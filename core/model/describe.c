@@ -37,7 +37,7 @@ static gpumem_status make_inputs(gm_build *b, gpumem_error *err)
         gpumem_status s = gm_build_reserve(b, err);
         if (s != GPUMEM_OK)
             return s;
-        for (uint32_t d = 0; d < in->ndim; d++)
+        for (uint32_t d = 0; d < in->ndim && d < GPUMEM_MAX_DIMS; d++)
             dim[d] = gpumem_dim_of(1, in->sym[d], d == 0 ? GPUMEM_AXIS_BATCH : GPUMEM_AXIS_SEQ);
         b->local[in->port] = gpumem_emit_tensor(b->e, in->name, GPUMEM_ROLE_INPUT, 0, in->dtype, in->ndim, dim);
         b->written[in->port] = true;
@@ -242,7 +242,7 @@ static gpumem_status count_layers(gm_build *b, gm_stack *st, uint32_t *out, gpum
 
 static gpumem_status build_layers(gm_build *b, gm_stack *st, gpumem_error *err)
 {
-    uint32_t layers;
+    uint32_t layers = 0;
     gpumem_status s = count_layers(b, st, &layers, err);
     uint32_t last = GPUMEM_NONE;
     b->ndistinct = 0;

@@ -51,6 +51,19 @@ static const char *string_at(const gm_value *map, const char *key)
     return v && v->type == GM_STRING ? v->v.s : NULL;
 }
 
+/* The registry speaks of families; to a person the config's model_type is unknown. */
+static gpumem_status unknown_type(const char *path, const char *type, const gpumem_error *own, gpumem_error *err)
+{
+    if (err == NULL || err->status != GPUMEM_OK)
+        return own->status;
+    *err = *own;
+    if (own->status == GPUMEM_EMODEL) {
+        snprintf(err->file, sizeof err->file, "%s", path);
+        snprintf(err->message, sizeof err->message, "unknown model type '%.64s'", type);
+    }
+    return own->status;
+}
+
 static gpumem_status choose_family(gpumem_host *host, gpumem_model *m, const char *like, gpumem_error *err)
 {
     const char *path = m->config->path[0] ? m->config->path : m->config->name;
@@ -62,9 +75,10 @@ static gpumem_status choose_family(gpumem_host *host, gpumem_model *m, const cha
         return GPUMEM_ECONFIG;
     }
     m->model_type = type ? type : like;
-    gpumem_status s = gm_host_family(host, like ? like : type, &m->family, err);
+    gpumem_error own = {0};
+    gpumem_status s = gm_host_family(host, like ? like : type, &m->family, &own);
     if (s != GPUMEM_OK)
-        return s;
+        return unknown_type(path, like ? like : type, &own, err);
     m->values = &m->config->root;
     if (m->family->descend && (inner = gm_value_get(m->values, m->family->descend)) && inner->type == GM_MAP)
         m->values = inner;

@@ -222,8 +222,8 @@ gpumem_status gm_fold_claims(gm_folder *f, const char *plugin, const gpumem_clai
         const char *wrong = claim_wrong(f, c);
         gpumem_count rows = c->rows, cols = c->cols;
         uint64_t times = 1;
-        uint32_t slot;
-        gm_leaf *l;
+        uint32_t slot = 0;
+        gm_leaf *l = NULL;
         gpumem_status s;
         if (wrong)
             return gm_fail(err, GPUMEM_EPLUGIN, NULL, 0, 0, "%s: %s", plugin, wrong);
