@@ -1,0 +1,429 @@
+/* gpumem model NAME: what the architecture knows. */
+#include "tool.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { INDENT = 2 };
+
+typedef struct subject {
+    gpumem_config *config;
+    gpumem_model *model;
+    const gpumem_description *d;
+} subject;
+
+/* ---- text ---------------------------------------------------------------------------------------------------------------- */
+
+static void put_heading(gpumem_text *t, const terminal *term, const char *s)
+{
+    gpumem_text_char(t, '\n');
+    put_styled(t, term, STYLE_BOLD, s);
+    gpumem_text_char(t, '\n');
+}
+
+static void put_first_line(gpumem_text *t, const subject *s, const terminal *term)
+{
+    const char *dot = term->glyph->dot;
+    char number[NUMBER_SIZE];
+    gpumem_text name = {0};
+
+    title_of(&name, s->config);
+    put_styled(t, term, STYLE_BOLD, name.s ? name.s : "");
+    t->failed |= name.failed;
+    gpumem_text_free(&name);
+    gpumem_text_printf(t, " %s %s %s family %s\n", dot, gpumem_model_class(s->model), dot, gpumem_model_family(s->model));
+    gpumem_text_printf(t, "\n  %s parameters", grouped(number, gpumem_model_parameters(s->model), ' '));
+    if (gpumem_model_trainable(s->model) != gpumem_model_parameters(s->model))
+        gpumem_text_printf(t, ", %s of them train", grouped(number, gpumem_model_trainable(s->model), ' '));
+    gpumem_text_char(t, '\n');
+}
+
+static void put_families(gpumem_text *t, const subject *s)
+{
+    uint64_t all = gpumem_model_parameters(s->model);
+    char number[NUMBER_SIZE], share[16];
+
+    for (unsigned f = 0; f < GPUMEM_FAMILY_END; f++) {
+        uint64_t n = gpumem_model_parameters_of(s->model, f);
+        if (n == 0)
+            continue;
+        put_repeat(t, " ", INDENT + 2);
+        put_left(t, gpumem_family_name(f), 11);
+        put_right(t, grouped(number, n, ' '), 17);
+        snprintf(share, sizeof share, "%u%%", percent(n, all));
+        put_right(t, share, 6);
+        gpumem_text_char(t, '\n');
+    }
+}
+
+static void put_sizes(gpumem_text *t, const subject *s, const terminal *term)
+{
+    gpumem_text line = {0};
+
+    for (uint32_t i = 0; i < s->d->ndim; i++)
+        gpumem_text_printf(&line, "%s%s %lld", i ? ", " : "", s->d->dim[i].name, (long long)s->d->dim[i].value);
+    gpumem_text_puts(t, "\n  sizes    ");
+    put_wrapped(t, line.s ? line.s : "none", 11, 11, term->width);
+    gpumem_text_clear(&line);
+    put_pattern(&line, s->d);
+    gpumem_text_puts(t, "\n  pattern  ");
+    put_wrapped(t, line.s ? line.s : "", 11, 11, term->width);
+    gpumem_text_char(t, '\n');
+    t->failed |= line.failed;
+    gpumem_text_free(&line);
+}
+
+/* The port through which a block reads this tensor; NULL: it is the block's own. */
+static const char *read_port(const subject *s, const gpumem_block *block, uint32_t tensor)
+{
+    for (uint32_t i = 0; i < block->nimport; i++) {
+        const gpumem_port *port = &s->d->port[block->import0 + i];
+        if (port->tensor == tensor)
+            return text_at(s->d, s->d->portname[port->port]);
+    }
+    return NULL;
+}
+
+/* What a block reads has the name of its port; of several tensors of one name the later ones have a number. */
+static void put_name(gpumem_text *t, const subject *s, const gpumem_block *block, uint32_t tensor, bool whole)
+{
+    const char *name = text_at(s->d, s->d->tensor[tensor].name), *port = read_port(s, block, tensor), *path;
+    unsigned before = 0;
+
+    if (port) {
+        gpumem_text_puts(t, port);
+        return;
+    }
+    for (uint32_t i = block->tensor0; i < tensor; i++)
+        before += strcmp(text_at(s->d, s->d->tensor[i].name), name) == 0 && !read_port(s, block, i);
+    path = whole ? NULL : strstr(name, "{i}.");
+    gpumem_text_puts(t, path ? path + 4 : name);
+    if (before > 0)
+        gpumem_text_printf(t, "#%u", before + 1);
+}
+
+static uint32_t operand(const subject *s, const gpumem_op *op, unsigned i)
+{
+    return s->d->operand[op->operand + i];
+}
+
+static void put_flow(gpumem_text *t, const subject *s, const terminal *term, const gpumem_block *block, const gpumem_op *op)
+{
+    for (unsigned i = 0; i < op->nin; i++) {
+        gpumem_text_puts(t, i ? ", " : "");
+        put_name(t, s, block, operand(s, op, i), false);
+    }
+    gpumem_text_printf(t, "%s%s ", op->nin ? " " : "", term->glyph->arrow);
+    for (unsigned i = op->nin; i < (unsigned)op->nin + op->nout; i++) {
+        gpumem_text_puts(t, i > op->nin ? ", " : "");
+        put_name(t, s, block, operand(s, op, i), false);
+        gpumem_text_char(t, ' ');
+        put_shape(t, s->d, &s->d->tensor[operand(s, op, i)]);
+    }
+}
+
+static void put_op(gpumem_text *t, const subject *s, const terminal *term, const gpumem_block *block, const gpumem_op *op)
+{
+    const char *kind = gpumem_op_name(op->kind);
+    gpumem_text flow = {0};
+
+    put_repeat(t, " ", INDENT + 2);
+    put_left(t, op->kind == GPUMEM_OP_OTHER || !kind ? text_at(s->d, op->name) : kind, 13);
+    gpumem_text_char(t, ' ');
+    put_flow(&flow, s, term, block, op);
+    put_wrapped(t, flow.s ? flow.s : "", INDENT + 16, INDENT + 18, term->width);
+    gpumem_text_char(t, '\n');
+    t->failed |= flow.failed;
+    gpumem_text_free(&flow);
+}
+
+static bool has_bytes(const gpumem_tensor *tensor)
+{
+    return tensor->role == GPUMEM_ROLE_WEIGHT || tensor->role == GPUMEM_ROLE_BUFFER || tensor->role == GPUMEM_ROLE_INPUT;
+}
+
+static void put_tensor(gpumem_text *t, const subject *s, const terminal *term, const gpumem_tensor *tensor)
+{
+    const char *family = tensor->role == GPUMEM_ROLE_WEIGHT ? gpumem_family_name(tensor->family) : role_name(tensor->role);
+    gpumem_text text = {0};
+
+    put_repeat(t, " ", INDENT + 2);
+    put_left(t, family ? family : "", 13);
+    gpumem_text_char(t, ' ');
+    gpumem_text_printf(&text, "%s ", text_at(s->d, tensor->name));
+    put_shape(&text, s->d, tensor);
+    if (tensor->storage != GPUMEM_NONE)
+        gpumem_text_printf(&text, " shares %s", text_at(s->d, s->d->tensor[tensor->storage].name));
+    if (tensor->tag & GPUMEM_TAG_FROZEN)
+        gpumem_text_puts(&text, " frozen");
+    put_wrapped(t, text.s ? text.s : "", INDENT + 16, INDENT + 18, term->width);
+    gpumem_text_char(t, '\n');
+    t->failed |= text.failed;
+    gpumem_text_free(&text);
+}
+
+/* What comes in: ports and shapes. */
+static void put_reads(gpumem_text *t, const subject *s, const gpumem_block *block)
+{
+    if (block->nimport == 0)
+        return;
+    put_repeat(t, " ", INDENT + 2);
+    put_left(t, "reads", 14);
+    for (uint32_t i = 0; i < block->nimport; i++) {
+        const gpumem_port *port = &s->d->port[block->import0 + i];
+        gpumem_text_printf(t, "%s%s ", i ? ", " : "", text_at(s->d, s->d->portname[port->port]));
+        put_shape(t, s->d, &s->d->tensor[port->tensor]);
+    }
+    gpumem_text_char(t, '\n');
+}
+
+/* What goes out: ports and the tensors in them. */
+static void put_writes(gpumem_text *t, const subject *s, const gpumem_block *block)
+{
+    if (block->nexport == 0)
+        return;
+    put_repeat(t, " ", INDENT + 2);
+    put_left(t, "writes", 14);
+    for (uint32_t i = 0; i < block->nexport; i++) {
+        const gpumem_port *port = &s->d->port[block->export0 + i];
+        gpumem_text_printf(t, "%s%s = ", i ? ", " : "", text_at(s->d, s->d->portname[port->port]));
+        put_name(t, s, block, port->tensor, false);
+    }
+    gpumem_text_char(t, '\n');
+}
+
+static void put_body(gpumem_text *t, const subject *s, const terminal *term, const gpumem_block *block)
+{
+    put_reads(t, s, block);
+    for (uint32_t i = 0; i < block->nop; i++)
+        put_op(t, s, term, block, &s->d->op[block->op0 + i]);
+    put_writes(t, s, block);
+    for (uint32_t i = block->tensor0; i < block->tensor0 + block->ntensor; i++)
+        if (has_bytes(&s->d->tensor[i]) && !read_port(s, block, i))
+            put_tensor(t, s, term, &s->d->tensor[i]);
+}
+
+static void put_block_name(gpumem_text *t, const subject *s, const terminal *term, const gpumem_block *block)
+{
+    gpumem_text_char(t, '\n');
+    put_styled(t, term, STYLE_BOLD, text_at(s->d, block->name));
+    if (block->count > 1)
+        gpumem_text_printf(t, " %s %u", term->glyph->times, (unsigned)block->count);
+}
+
+/* Blocks that differ only in when their tensors live look the same: the later ones refer to the one before. */
+static void put_blocks(gpumem_text *t, const subject *s, const terminal *term)
+{
+    gpumem_text body = {0}, last = {0};
+
+    for (uint32_t i = 0; i < s->d->nblock; i++) {
+        gpumem_text_clear(&body);
+        put_body(&body, s, term, &s->d->block[i]);
+        put_block_name(t, s, term, &s->d->block[i]);
+        if (i > 0 && body.n == last.n && body.n > 0 && memcmp(body.s, last.s, body.n) == 0)
+            gpumem_text_puts(t, ": as the one before\n");
+        else
+            gpumem_text_printf(t, "\n%s", body.s ? body.s : "");
+        gpumem_text_clear(&last);
+        gpumem_text_put(&last, body.s ? body.s : "", body.n);
+    }
+    t->failed |= body.failed || last.failed;
+    gpumem_text_free(&body);
+    gpumem_text_free(&last);
+}
+
+static void put_text(gpumem_text *t, const subject *s, const terminal *term)
+{
+    put_first_line(t, s, term);
+    put_families(t, s);
+    put_sizes(t, s, term);
+    put_heading(t, term, "blocks: operators, then tensors; B sequences of S tokens");
+    put_blocks(t, s, term);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------------------ */
+
+static void json_shape(gpumem_text *t, const subject *s, const gpumem_tensor *tensor)
+{
+    json_open(t, "shape", '[');
+    for (unsigned i = 0; i < tensor->ndim; i++) {
+        if (!tensor->dim[i].sym) {
+            json_u64(t, NULL, tensor->dim[i].size);
+        } else {
+            gpumem_text extent = {0};
+            put_extent(&extent, s->d, &tensor->dim[i]);
+            json_string(t, NULL, extent.s ? extent.s : "");
+            t->failed |= extent.failed;
+            gpumem_text_free(&extent);
+        }
+    }
+    json_close(t, '[');
+}
+
+static void json_name(gpumem_text *t, const subject *s, const char *key, const gpumem_block *block, uint32_t tensor)
+{
+    gpumem_text name = {0};
+
+    put_name(&name, s, block, tensor, true);
+    json_string(t, key, name.s ? name.s : "");
+    t->failed |= name.failed;
+    gpumem_text_free(&name);
+}
+
+static const char *dtype_name(unsigned dtype)
+{
+    static const char *const names[GPUMEM_DTYPE_END] = {"model", "float32", "int64", "int32", "bool"};
+    return dtype < GPUMEM_DTYPE_END ? names[dtype] : NULL;
+}
+
+static void json_tensor(gpumem_text *t, const subject *s, const gpumem_block *block, uint32_t index)
+{
+    const gpumem_tensor *tensor = &s->d->tensor[index];
+
+    json_open(t, NULL, '{');
+    json_name(t, s, "name", block, index);
+    json_string(t, "role", role_name(tensor->role));
+    if (tensor->role == GPUMEM_ROLE_WEIGHT)
+        json_string(t, "family", gpumem_family_name(tensor->family));
+    json_string(t, "dtype", dtype_name(tensor->dtype));
+    json_shape(t, s, tensor);
+    if (tensor->storage != GPUMEM_NONE)
+        json_string(t, "shares", text_at(s->d, s->d->tensor[tensor->storage].name));
+    if (tensor->tag & GPUMEM_TAG_FROZEN)
+        json_bool(t, "frozen", true);
+    json_close(t, '{');
+}
+
+static void json_operands(gpumem_text *t, const subject *s, const char *key, const gpumem_block *block, const gpumem_op *op,
+                          unsigned from, unsigned n)
+{
+    json_open(t, key, '[');
+    for (unsigned i = 0; i < n; i++)
+        json_name(t, s, NULL, block, operand(s, op, from + i));
+    json_close(t, '[');
+}
+
+static void json_op(gpumem_text *t, const subject *s, const gpumem_block *block, const gpumem_op *op)
+{
+    json_open(t, NULL, '{');
+    json_string(t, "name", text_at(s->d, op->name));
+    json_string(t, "kind", gpumem_op_name(op->kind));
+    json_operands(t, s, "in", block, op, 0, op->nin);
+    json_operands(t, s, "out", block, op, op->nin, op->nout);
+    json_close(t, '{');
+}
+
+static void json_ports(gpumem_text *t, const subject *s, const char *key, const gpumem_block *block, uint32_t first, uint32_t n)
+{
+    json_open(t, key, '{');
+    for (uint32_t i = 0; i < n; i++) {
+        const gpumem_port *port = &s->d->port[first + i];
+        json_name(t, s, text_at(s->d, s->d->portname[port->port]), block, port->tensor);
+    }
+    json_close(t, '{');
+}
+
+static void json_block(gpumem_text *t, const subject *s, const gpumem_block *block)
+{
+    json_line(t);
+    json_open(t, NULL, '{');
+    json_string(t, "name", text_at(s->d, block->name));
+    json_known(t, "layer", block->layer != GPUMEM_NONE, block->layer);
+    json_u64(t, "count", block->count);
+    json_ports(t, s, "reads", block, block->import0, block->nimport);
+    json_ports(t, s, "writes", block, block->export0, block->nexport);
+    json_open(t, "operators", '[');
+    for (uint32_t i = 0; i < block->nop; i++)
+        json_op(t, s, block, &s->d->op[block->op0 + i]);
+    json_close(t, '[');
+    json_open(t, "tensors", '[');
+    for (uint32_t i = 0; i < block->ntensor; i++)
+        json_tensor(t, s, block, block->tensor0 + i);
+    json_close(t, '[');
+    json_close(t, '{');
+}
+
+static void json_counts(gpumem_text *t, const subject *s)
+{
+    json_u64(t, "parameters", gpumem_model_parameters(s->model));
+    json_u64(t, "trainable_parameters", gpumem_model_trainable(s->model));
+    json_open(t, "parameters_by_kind", '{');
+    for (unsigned f = 0; f < GPUMEM_FAMILY_END; f++)
+        if (gpumem_model_parameters_of(s->model, f) > 0)
+            json_u64(t, gpumem_family_name(f), gpumem_model_parameters_of(s->model, f));
+    json_close(t, '{');
+    json_open(t, "sizes", '{');
+    for (uint32_t i = 0; i < s->d->ndim; i++)
+        json_i64(t, s->d->dim[i].name, s->d->dim[i].value);
+    json_close(t, '{');
+}
+
+static void json_keys(gpumem_text *t, const subject *s)
+{
+    const gpumem_key *key;
+    size_t n = gpumem_model_keys(s->model, &key);
+
+    json_open(t, "keys", '[');
+    for (size_t i = 0; i < n; i++) {
+        json_open(t, NULL, '{');
+        json_string(t, "key", key[i].key);
+        json_raw(t, "value", key[i].value);
+        json_string(t, "origin", key[i].origin);
+        json_close(t, '{');
+    }
+    json_close(t, '[');
+}
+
+static void put_model_json(gpumem_text *t, const subject *s)
+{
+    gpumem_text pattern = {0};
+
+    put_pattern(&pattern, s->d);
+    json_open(t, NULL, '{');
+    json_string(t, "schema", "gpumem/1");
+    json_string(t, "tool_version", gpumem_version());
+    json_line(t);
+    json_open(t, "model", '{');
+    json_string(t, "name", gpumem_config_name(s->config));
+    json_string(t, "source", gpumem_config_source(s->config));
+    json_string(t, "class", gpumem_model_class(s->model));
+    json_string(t, "family", gpumem_model_family(s->model));
+    json_counts(t, s);
+    json_string(t, "pattern", pattern.s ? pattern.s : "");
+    json_open(t, "blocks", '[');
+    for (uint32_t i = 0; i < s->d->nblock; i++)
+        json_block(t, s, &s->d->block[i]);
+    json_close(t, '[');
+    json_line(t);
+    json_keys(t, s);
+    json_close(t, '{');
+    json_close(t, '{');
+    gpumem_text_char(t, '\n');
+    t->failed |= pattern.failed;
+    gpumem_text_free(&pattern);
+}
+
+int verb_model(const options *o)
+{
+    gpumem_error err = {0};
+    gpumem_text out = {0};
+    gpumem_host *host = NULL;
+    subject s = {0};
+    int code;
+
+    if (open_host(o, &host, &err) == GPUMEM_OK && open_config(host, o, &s.config, &err) == GPUMEM_OK &&
+        open_model(host, o, s.config, &s.model, &err) == GPUMEM_OK) {
+        s.d = gpumem_model_description(s.model);
+        if (o->json) {
+            put_model_json(&out, &s);
+        } else {
+            terminal term = term_stdout(o);
+            put_text(&out, &s, &term);
+            say_warnings(o, s.model);
+        }
+    }
+    code = finish(o, &out, &err);
+    gpumem_model_free(s.model);
+    gpumem_config_free(s.config);
+    gpumem_host_free(host);
+    return code;
+}

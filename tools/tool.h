@@ -1,0 +1,123 @@
+/* What the verbs share. */
+#ifndef TOOL_TOOL_H
+#define TOOL_TOOL_H
+
+#include "options.h"
+#include "term.h"
+#include <gpumem/gpumem.h>
+
+/* ---- errors (error.c) ----------------------------------------------------------------------------------------------- */
+
+enum { CODE_OK = 0, CODE_NO = 1 }; /* the others come from gpumem_exit_code */
+
+gpumem_status fail(gpumem_error *err, gpumem_status status, const char *format, ...) GPUMEM_PRINTF(3, 4);
+gpumem_status add_tip(gpumem_error *err, const char *format, ...) GPUMEM_PRINTF(2, 3); /* returns err->status */
+int report(const options *o, const gpumem_error *err); /* to stderr; returns the exit code */
+void note(const options *o, const char *text);         /* "note: ..." to stderr */
+/* Writes the result to stdout if there is no error, else reports it; frees the text; returns the exit code. */
+int finish(const options *o, gpumem_text *out, gpumem_error *err);
+bool write_all(int fd, const char *s, size_t n);
+
+/* ---- JSON (json.c): values with the commas that they need ---------------------------------------------------------------- */
+
+void json_key(gpumem_text *t, const char *key);
+void json_open(gpumem_text *t, const char *key, char bracket); /* key NULL: in a list; bracket: { or [ */
+void json_close(gpumem_text *t, char bracket);
+void json_string(gpumem_text *t, const char *key, const char *s); /* NULL: null */
+void json_u64(gpumem_text *t, const char *key, uint64_t v);
+void json_i64(gpumem_text *t, const char *key, int64_t v);
+void json_bool(gpumem_text *t, const char *key, bool v);
+void json_null(gpumem_text *t, const char *key);
+void json_known(gpumem_text *t, const char *key, bool known, uint64_t v); /* null if it is not known */
+void json_raw(gpumem_text *t, const char *key, const char *json);
+void json_line(gpumem_text *t); /* the next member of the outermost object starts a line */
+
+/* ---- GPUs (card.c) -------------------------------------------------------------------------------------------------------- */
+
+typedef enum verdict { VERDICT_UNKNOWN, VERDICT_FITS, VERDICT_TIGHT, VERDICT_NO } verdict;
+typedef struct card { /* a GPU, or a size that was typed */
+    gpumem_gpu *gpu;       /* NULL: only a size */
+    const char *key, *name, *vendor, *ecc, *source;
+    double marketing_gb;   /* 0: not known, as below */
+    uint64_t driver_total, visible, free_at_start, budget;
+    unsigned count;
+} card;
+
+gpumem_status card_open(gpumem_host *host, const options *o, card *out, gpumem_error *err);
+bool card_read(gpumem_gpu *gpu, card *out); /* takes the GPU over; false if its usable memory is not known */
+void card_free(card *c);
+bool smallest_card(gpumem_host *host, uint64_t total, card *out); /* the GPU of the list with the least usable memory that holds it */
+void card_json(gpumem_text *t, const card *c, bool count);
+verdict judge(uint64_t total, uint64_t budget);
+const char *verdict_name(verdict v); /* fits, tight, no */
+/* Calls back for each GPU that is not shadowed. */
+gpumem_status each_id(gpumem_host *host, gpumem_kind kind, int (*each)(void *self, const char *id), void *self, gpumem_error *err);
+
+/* ---- one estimate (estimate.c) ---------------------------------------------------------------------------------------------- */
+
+#define MAX_ASSUMPTIONS 12
+typedef struct assumption { const char *id, *reason, *confidence; char value[48], text[64]; bool number; } assumption;
+
+typedef struct estimate {
+    const options *o;
+    gpumem_host *host;
+    gpumem_set *set;
+    gpumem_config *config;
+    gpumem_model *model;
+    gpumem_plan *plan;
+    const gpumem_request *request;
+    gpumem_point point;
+    gpumem_result result;
+    const gpumem_line *line;
+    size_t nline;
+    bool complete, training;
+    bool has_card;
+    card card;
+    verdict verdict;
+    const gpumem_key *key; /* of the config */
+    size_t nkey;
+    assumption assumption[MAX_ASSUMPTIONS];
+    unsigned nassumption;
+} estimate;
+
+gpumem_status open_host(const options *o, gpumem_host **out, gpumem_error *err);
+gpumem_status open_config(gpumem_host *host, const options *o, gpumem_config **out, gpumem_error *err);
+gpumem_status open_model(gpumem_host *host, const options *o, const gpumem_config *config, gpumem_model **out, gpumem_error *err);
+gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err);
+void say_warnings(const options *o, const gpumem_model *model); /* as notes */
+void estimate_free(estimate *e);
+
+void title_of(gpumem_text *t, const gpumem_config *config); /* the model's name for people */
+void put_title(gpumem_text *t, const estimate *e, const terminal *term);
+void put_table(gpumem_text *t, const estimate *e, const terminal *term);
+void put_json(gpumem_text *t, const estimate *e);
+void put_explanation(gpumem_text *t, const estimate *e, const terminal *term);
+void put_assumed(gpumem_text *t, const estimate *e, const terminal *term);
+
+/* ---- descriptions (describe.c) ------------------------------------------------------------------------------------------------ */
+
+void put_pattern(gpumem_text *t, const gpumem_description *d);                         /* [embed][layer x32][head] */
+void put_shape(gpumem_text *t, const gpumem_description *d, const gpumem_tensor *tensor); /* [B, S, 2560] */
+void put_extent(gpumem_text *t, const gpumem_description *d, const gpumem_dim *dim);       /* 2*S */
+const char *text_at(const gpumem_description *d, uint32_t at);
+/* How often a tensor exists: 0 if it shares the bytes of another. */
+uint64_t tensor_times(const gpumem_block *block, const gpumem_tensor *tensor);
+uint64_t tensor_elements(const gpumem_tensor *tensor); /* 0 if they depend on an input */
+const char *role_name(unsigned role);
+
+/* ---- JSON for people (outline.c) --------------------------------------------------------------------------------------------------- */
+
+bool put_outline(gpumem_text *t, const terminal *term, const char *json, size_t n); /* false: it is no JSON */
+
+/* ---- verbs --------------------------------------------------------------------------------------------------------------------------- */
+
+int verb_estimate(const options *o);
+int verb_model(const options *o);
+int verb_batch(const options *o);
+int verb_plugin(const options *o);
+int verb_gpus(const options *o);
+int verb_completion(const options *o);
+int verb_help(const options *o);
+int verb_version(const options *o);
+int verb_classic(const options *o);
+#endif
