@@ -60,20 +60,25 @@ static uint32_t count_tokens(gpumem_emit *e, uint32_t x)
 const gpumem_paramdef position_params[POSITION_N] = {
     SIZE("positions", NULL, "largest number of tokens"),
     {"position_offset", GPUMEM_TYPE_INT, 0, "0", 0, 1024, "rows before the first position (models/opt: 2)"},
+    WORD("position_buffer", "''", "name of a buffer that holds them instead of a parameter (models/xglm, models/ctrl)"),
+    FLAG("position_fp32", "false", "that buffer is fp32"),
 };
 
 DESCRIBE(position_describe)
 {
-    gpumem_dim width = last_of(e, in[0]), dim[3];
+    gpumem_dim dim[3], table[2];
     uint32_t operand[2], y;
-    dim[0] = extent(1, GPUMEM_AXIS_NONE);
-    dim[2] = width;
+    const char *buffer = args->param[POSITION_BUFFER].v.s;
+    table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
+    table[1] = last_of(e, in[0]);
     operand[0] = count_tokens(e, in[0]);
-    if (e->status != GPUMEM_OK)
-        return (gpumem_status)e->status;
+    dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[1] = last_of(e, operand[0]);
-    operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING,
-                                    extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE), width);
+    dim[2] = table[1];
+    if (*buffer)
+        operand[1] = gpumem_emit_tensor(e, buffer, GPUMEM_ROLE_BUFFER, 0, flag_of(args, POSITION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 2, table);
+    else
+        operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, table[0], table[1]);
     y = hold(e, gpumem_emit_tensor(e, "positions", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);
     gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "positions", 2, operand, 1, &y);
     out[0] = binary(e, GPUMEM_OP_ADD, "placed", in[0], y);
@@ -86,6 +91,7 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     WORD("rope_kind", "''", "kind of layer that has tables of its own: first part of the buffers' names (models/gemma3)"),
     FLAG("rope_fp32", "false", "the tables stay in fp32 (models/olmo2)"),
     FLAG("rope_halved", "false", "the tables have half the width: one number for a pair (models/gpt_oss)"),
+    SIZE_OR_NULL("rope_rows", "rows of a table of all positions, embed_positions, that they are gathered from (models/gptj)"),
 };
 
 DESCRIBE(cossin_describe)
@@ -96,11 +102,16 @@ DESCRIBE(cossin_describe)
     gpumem_dim frequencies = extent((rope + 1) / 2, GPUMEM_AXIS_HEAD_DIM), dim[3];
     uint32_t operand[2] = {GPUMEM_NONE, GPUMEM_NONE};
     char s[PATH_ROOM];
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2 && is_null(args, COSSIN_ROWS); i++) {
         const char *name = join(e, s, kind, buffers[i]);
         if (*kind && name == s)
             s[strlen(kind)] = '_';
         operand[i] = gpumem_emit_tensor(e, name, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 1, &frequencies);
+    }
+    if (!is_null(args, COSSIN_ROWS)) {
+        dim[0] = extent(size_of(args, COSSIN_ROWS), GPUMEM_AXIS_NONE);
+        dim[1] = extent(rope, GPUMEM_AXIS_HEAD_DIM);
+        operand[0] = gpumem_emit_tensor(e, "embed_positions", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 2, dim);
     }
     operand[1] = in[1] == GPUMEM_NONE ? count_tokens(e, in[0]) : in[1];
     dim[0] = extent(1, GPUMEM_AXIS_NONE);

@@ -35,20 +35,20 @@ DESCRIBE(weights_describe)
 const gpumem_paramdef buffer_params[BUFFER_N] = {
     WORD("buffer_name", NULL, "its name"),
     {"buffer_shape", GPUMEM_TYPE_INTS, 0, NULL, 0, 0, "its extents, outermost first"},
-    WORD("buffer_dtype", NULL, "model, float32 or bool"),
+    WORD("buffer_dtype", NULL, "model, float32, int64 or bool"),
 };
 
 DESCRIBE(buffer_describe)
 {
-    static const char *const dtypes[] = {"model", "float32", "bool", NULL};
-    static const uint8_t dtype[] = {GPUMEM_DTYPE_MODEL, GPUMEM_DTYPE_F32, GPUMEM_DTYPE_BOOL};
+    static const char *const dtypes[] = {"model", "float32", "int64", "bool", NULL};
+    static const uint8_t dtype[] = {GPUMEM_DTYPE_MODEL, GPUMEM_DTYPE_F32, GPUMEM_DTYPE_I64, GPUMEM_DTYPE_BOOL};
     const gpumem_param *shape = &args->param[BUFFER_SHAPE];
     gpumem_dim dim[GPUMEM_MAX_DIMS];
     int i = choice_of(args, BUFFER_DTYPE, dtypes);
     (void)in;
     (void)out;
     if (i < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "buffer_dtype is none of model, float32, bool");
+        return gpumem_because(args, GPUMEM_EINVAL, "buffer_dtype is none of model, float32, int64, bool");
     if (shape->n > GPUMEM_MAX_DIMS)
         return gpumem_because(args, GPUMEM_EINVAL, "buffer_shape has too many extents");
     for (uint32_t k = 0; k < shape->n; k++) {
