@@ -180,10 +180,14 @@ static gpumem_status read_port(gm_build *b, const gm_step *st, uint32_t port, ui
     if ((s = room(&e->tensor, sizeof *e->tensor, e->ntensor, &e->max_tensor, 1, MAX_TENSORS, err)) != GPUMEM_OK)
         return s;
     gpumem_tensor t = e->tensor[b->global[port]];
-    if (t.role != GPUMEM_ROLE_ACTIVATION)
+    if (t.role != GPUMEM_ROLE_ACTIVATION) {
         t.storage = t.storage == GPUMEM_NONE ? b->global[port] : t.storage;
-    else
-        t.storage = GPUMEM_NONE; /* the block that made it has its bytes: the import says so */
+    } else { /* the block that made it has its bytes: the import says so */
+        t.storage = GPUMEM_NONE;
+        t.name = gm_build_string(b, b->f->port[port], strlen(b->f->port[port]), err);
+        if (t.name == GPUMEM_NONE)
+            return GPUMEM_ENOMEM;
+    }
     t.lives = GPUMEM_LIVES_USE;
     *out = b->local[port] = e->ntensor;
     e->tensor[e->ntensor++] = t;

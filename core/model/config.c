@@ -51,7 +51,7 @@ static gpumem_status parse_into(gpumem_config *c, const char *label, const char 
 {
     gpumem_status s = gm_json_parse(&c->arena, label, json, n, &c->root, err);
     if (s == GPUMEM_OK && c->root.type != GM_MAP)
-        s = gm_fail(err, GPUMEM_ECONFIG, label, 1, 1, "expected a JSON object, not a %s", gm_type_name(c->root.type));
+        s = gm_fail(err, GPUMEM_ECONFIG, label, 1, 1, "expected a JSON object, not %s", gm_type_name(c->root.type));
     return s;
 }
 

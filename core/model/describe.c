@@ -132,7 +132,7 @@ static void key_wire(gm_build *b, const gm_wire *w, gpumem_error *err, gpumem_st
     gpumem_text_char(&b->key, yes ? 'y' : 'n');
 }
 
-/* Everything about layer `values.layer` that can differ from other layers. */
+/* What the manifest says of layer `values.layer` and may say otherwise of others. */
 static gpumem_status layer_key(gm_build *b, gm_stack *st, gpumem_error *err)
 {
     gpumem_status s = GPUMEM_OK;
@@ -159,12 +159,6 @@ static gpumem_status layer_key(gm_build *b, gm_stack *st, gpumem_error *err)
         for (uint32_t k = 0; k < step->nout; k++)
             key_wire(b, &step->out[k], err, &s);
     }
-    for (uint32_t p = 0; p < b->nport; p++)
-        if (b->global[p] != GPUMEM_NONE) {
-            const gpumem_tensor *t = &b->e->tensor[b->global[p]];
-            gpumem_text_char(&b->key, (char)t->ndim);
-            gpumem_text_put(&b->key, (const char *)t->dim, t->ndim * sizeof *t->dim);
-        }
     return s == GPUMEM_OK && b->key.failed ? gm_no_memory(err) : s;
 }
 
@@ -176,12 +170,30 @@ static uint32_t hash_bytes(const char *s, size_t n)
     return h;
 }
 
+/* Would this layer read from its ports what that block does? */
+static bool imports_agree(const gm_build *b, const gpumem_block *k)
+{
+    for (uint32_t i = 0; i < k->nimport; i++) {
+        gpumem_port in = b->imports.port[k->import0 + i];
+        const gpumem_tensor *have = &b->e->tensor[in.tensor], *now;
+        if (b->global[in.port] == GPUMEM_NONE)
+            return false;
+        now = &b->e->tensor[b->global[in.port]];
+        if (have->role != now->role || have->ndim != now->ndim || memcmp(have->dim, now->dim, have->ndim * sizeof *have->dim) != 0)
+            return false;
+        if (have->role != GPUMEM_ROLE_ACTIVATION && have->storage != (now->storage == GPUMEM_NONE ? b->global[in.port] : now->storage))
+            return false;
+    }
+    return true;
+}
+
 static const gm_layer_block *find_layer(gm_build *b, uint32_t layer)
 {
     uint32_t h = hash_bytes(b->key.s, b->key.n);
     for (uint32_t i = b->ndistinct; i-- > 0;) {
         const gm_layer_block *d = &b->distinct[i];
-        if (d->hash == h && d->nkey == b->key.n && memcmp(d->key, b->key.s, d->nkey) == 0 && tags_agree(b, &b->m->block[d->block], layer))
+        if (d->hash == h && d->nkey == b->key.n && memcmp(d->key, b->key.s, d->nkey) == 0 &&
+            imports_agree(b, &b->m->block[d->block]) && tags_agree(b, &b->m->block[d->block], layer))
             return d;
     }
     return NULL;
@@ -320,29 +332,12 @@ static gpumem_status finish_ports(gm_build *b, gpumem_error *err)
     return GPUMEM_OK;
 }
 
-static gpumem_status finish_dims(gm_build *b, gpumem_error *err)
-{
-    static const char *const name[] = {"hidden", "intermediate", "layers", "heads", "kv_heads", "head_dim", "vocab", "positions"};
-    for (size_t i = 0; i < COUNT(name); i++) {
-        int slot = gm_family_slot(b->f, GM_NAME_DIM, name[i]);
-        gm_value x;
-        if (slot < 0)
-            continue;
-        gpumem_status s = gm_values_eval(&b->values, b->f->name[slot].expr, &x, err);
-        if (s != GPUMEM_OK)
-            return s;
-        if (x.type == GM_INT)
-            b->m->dim[b->m->d.ndim++] = (gpumem_named){name[i], x.v.i};
-    }
-    return GPUMEM_OK;
-}
-
 static gpumem_status finish(gm_build *b, gpumem_error *err)
 {
     gpumem_model *m = b->m;
     gpumem_description *d = &m->d;
-    gpumem_status s = finish_dims(b, err);
-    if (s != GPUMEM_OK || (s = finish_ports(b, err)) != GPUMEM_OK)
+    gpumem_status s = finish_ports(b, err);
+    if (s != GPUMEM_OK)
         return s;
     m->run = malloc((b->nsequence + 1u) * sizeof *m->run);
     if (m->run == NULL)
@@ -372,6 +367,32 @@ static gpumem_status finish(gm_build *b, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+/* The sizes that closed formulas ask for; what other dims divide by comes first. */
+static gpumem_status make_dims(gm_build *b, gpumem_error *err)
+{
+    static const char *const name[] = {"hidden", "layers", "heads", "vocab", "kv_heads", "head_dim", "intermediate", "positions"};
+    for (size_t i = 0; i < COUNT(name); i++) {
+        int slot = gm_family_slot(b->f, GM_NAME_DIM, name[i]);
+        char keys[200], shown[64];
+        const gm_expr *expr;
+        gm_value x;
+        if (slot < 0)
+            continue;
+        expr = b->f->name[slot].expr;
+        gpumem_status s = gm_values_eval(&b->values, expr, &x, err);
+        if (s != GPUMEM_OK)
+            return s;
+        if (x.type == GM_NULL || x.type == GM_LIST)
+            continue;
+        gm_family_blame(b->f, expr, keys, sizeof keys);
+        if (x.type != GM_INT || x.v.i < 1 || x.v.i > GPUMEM_SIZE_MAX)
+            return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s%s'%s' is %s, expected an integer from 1 to %d", keys, *keys ? ": " : "", name[i],
+                           gm_value_show(&x, shown, sizeof shown), GPUMEM_SIZE_MAX);
+        b->m->dim[b->m->d.ndim++] = (gpumem_named){name[i], x.v.i};
+    }
+    return GPUMEM_OK;
+}
+
 static gpumem_status check_required(gm_build *b, gpumem_error *err)
 {
     for (uint32_t i = 0; i < b->f->nrequire; i++) {
@@ -392,8 +413,8 @@ static gpumem_status check_required(gm_build *b, gpumem_error *err)
 static gpumem_status build_all(gm_build *b, const char *freeze, regex_t *regex, gpumem_error *err)
 {
     gpumem_status s;
-    if ((s = make_freeze(b, freeze, regex, err)) != GPUMEM_OK || (s = check_required(b, err)) != GPUMEM_OK ||
-        (s = make_symbols(b, err)) != GPUMEM_OK)
+    if ((s = make_freeze(b, freeze, regex, err)) != GPUMEM_OK || (s = make_dims(b, err)) != GPUMEM_OK ||
+        (s = check_required(b, err)) != GPUMEM_OK || (s = make_symbols(b, err)) != GPUMEM_OK)
         return s;
     for (uint32_t i = 0; i < b->f->nstack; i++) {
         gm_stack *st = &b->f->stack[i];

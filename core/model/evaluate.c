@@ -174,6 +174,19 @@ static gpumem_status name_value(void *self, int slot, gm_value *out, gpumem_erro
     return s;
 }
 
+/* The expression is sound, the config's values do not go with it: the config is to blame, the manifest's place a tip. */
+static void blame_config(const gpumem_model *m, const char *keys, gpumem_error *e)
+{
+    char what[sizeof e->message], place[sizeof e->file];
+    snprintf(what, sizeof what, "%s", e->message);
+    snprintf(place, sizeof place, "%s", e->file);
+    gm_tip(e, "%.200s:%u:%u: the expression", place, e->line, e->column);
+    e->status = GPUMEM_ECONFIG;
+    e->line = e->column = 0;
+    snprintf(e->file, sizeof e->file, "%s", where(m));
+    snprintf(e->message, sizeof e->message, "%s: %.300s", keys, what);
+}
+
 gpumem_status gm_values_eval(gm_values *v, const gm_expr *expr, gm_value *out, gpumem_error *err)
 {
     gpumem_error own = {0}, *e = err ? err : &own;
@@ -181,9 +194,9 @@ gpumem_status gm_values_eval(gm_values *v, const gm_expr *expr, gm_value *out, g
     gpumem_status s = gm_expr_eval(expr, &v->scope, out, e);
     if (s != GPUMEM_EINVAL && s != GPUMEM_ERANGE && s != GPUMEM_EUNSUP)
         return s;
-    e->status = GPUMEM_ECONFIG; /* the expression is sound; the config's values do not go with it */
-    if (*gm_family_blame(v->model->family, expr, keys, sizeof keys))
-        gm_tip(e, "keys of %s behind it: %s", where(v->model), keys);
+    if (*gm_family_blame(v->model->family, expr, keys, sizeof keys) == 0)
+        return e->status = GPUMEM_EPLUGIN; /* nothing of the config: the manifest is wrong by itself */
+    blame_config(v->model, keys, e);
     return GPUMEM_ECONFIG;
 }
 

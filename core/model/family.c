@@ -85,7 +85,7 @@ static gpumem_status compile(gm_family *f, const char *file, const gm_value *v, 
 {
     gm_names names = {f, name_slot};
     if (v->type == GM_LIST || v->type == GM_MAP)
-        return gm_fail(err, GPUMEM_EPLUGIN, file, v->line, v->column, "expected an expression, not a %s", gm_type_name(v->type));
+        return gm_fail(err, GPUMEM_EPLUGIN, file, v->line, v->column, "expected an expression, not %s", gm_type_name(v->type));
     return gm_expr_compile(f->arena, file, v, &names, out, err);
 }
 
@@ -132,7 +132,7 @@ static gpumem_status strings_only(const char *file, const char *what, const gm_v
     for (uint32_t i = 0; i < v->n; i++) {
         const gm_value *x = v->type == GM_LIST ? &v->v.list[i] : &v->v.map[i].value;
         if (x->type != GM_STRING)
-            return gm_fail(err, GPUMEM_EPLUGIN, file, x->line, x->column, "%s: expected a string, not a %s", what, gm_type_name(x->type));
+            return gm_fail(err, GPUMEM_EPLUGIN, file, x->line, x->column, "%s: expected a string, not %s", what, gm_type_name(x->type));
     }
     return GPUMEM_OK;
 }
@@ -369,7 +369,7 @@ static gpumem_status step_string(const gm_step *st, const char *key, const char 
     const gm_value *v = gm_value_get(st->source, key);
     *out = NULL;
     if (v && v->type != GM_STRING && v->type != GM_NULL)
-        return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "%s: expected a string, not a %s", key, gm_type_name(v->type));
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "%s: expected a string, not %s", key, gm_type_name(v->type));
     if (v && v->type == GM_STRING)
         *out = v->v.s;
     return GPUMEM_OK;
@@ -493,7 +493,7 @@ static gpumem_status parse_wire(gm_family *f, const gm_step *st, const gm_value 
     if (v->type == GM_NULL)
         return GPUMEM_OK;
     if (v->type != GM_STRING)
-        return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "expected a port, not a %s", gm_type_name(v->type));
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "expected a port, not %s", gm_type_name(v->type));
     const char *s = v->v.s, *cond = strstr(s, " if "), *other = NULL;
     size_t n = cond ? (size_t)(cond - s) : strlen(s);
     if (!is_word(s, n))

@@ -245,15 +245,18 @@ gpumem_status gm_fold_claims(gm_folder *f, const char *plugin, const gpumem_clai
 
 /* ---- finishing ---- */
 
+/* "123 / 10 * batch * tokens", without factors of one. */
 static void count_text(const gm_folder *f, gpumem_count c, gpumem_text *t)
 {
-    gpumem_text_u64(t, c.num);
+    bool first = t->n == 0;
+    if (c.num != 1 || c.den != 1)
+        gpumem_text_printf(t, "%s%llu", first ? "" : " * ", (unsigned long long)c.num);
     if (c.den > 1)
         gpumem_text_printf(t, " / %u", c.den);
     for (int i = 0; i < 4; i++)
         if (c.sym[i]) {
             const char *name = f->job->model->sym[c.sym[i]].name;
-            gpumem_text_printf(t, " * %s", name ? name : "derived");
+            gpumem_text_printf(t, "%s%s", t->n ? " * " : "", name ? name : "derived");
         }
 }
 
@@ -263,10 +266,7 @@ static gpumem_status formula(gm_folder *f, const gm_leaf *l, gpumem_error *err)
     const char *format = l->format ? l->format : "several formats", *s;
     if (l->rows.den) {
         count_text(f, l->rows, &t);
-        if (l->cols.num != 1 || depends(l->cols) || l->cols.den != 1) {
-            gpumem_text_puts(&t, " * ");
-            count_text(f, l->cols, &t);
-        }
+        count_text(f, l->cols, &t);
         gpumem_text_printf(&t, " elements of %s", format);
     } else {
         gpumem_text_printf(&t, "%llu elements of %s in %llu tensors", (unsigned long long)l->elements, format, (unsigned long long)l->allocations);

@@ -24,20 +24,32 @@ static void offer(gpumem_near *near, const gm_manifest *m)
             gpumem_near_offer(near, list->v.list[i].v.s);
 }
 
-static double memory_of(gpumem_host *host, const char *key)
+/* The profile whose key or alias this is, of those in ids; or NULL. */
+static const gm_manifest *search(gpumem_host *host, const char **ids, size_t n, const char *key, gpumem_near *near)
 {
-    const gm_manifest *m;
-    const gm_value *v;
-    if (gm_registry_find(host->registry, GPUMEM_KIND_GPU, key, &m, NULL) != GPUMEM_OK || (v = gm_value_get(m->root, "marketing_gb")) == NULL)
-        return 0;
-    return v->type == GM_INT ? (double)v->v.i : v->type == GM_REAL ? v->v.r : 0;
+    for (size_t i = 0; i < n; i++) {
+        const gm_manifest *m;
+        if (gm_registry_find(host->registry, GPUMEM_KIND_GPU, ids[i], &m, NULL) != GPUMEM_OK)
+            continue;
+        if (near)
+            offer(near, m);
+        if (strcasecmp(ids[i], key) == 0 || has_alias(m, key))
+            return m;
+    }
+    return NULL;
 }
 
-static void suggest(gpumem_host *host, const gpumem_near *near, const char *key, gpumem_error *err)
+static double memory_of(const gm_manifest *m)
+{
+    const gm_value *v = m ? gm_value_get(m->root, "marketing_gb") : NULL;
+    return v == NULL ? 0 : v->type == GM_INT ? (double)v->v.i : v->type == GM_REAL ? v->v.r : 0;
+}
+
+static void suggest(gpumem_host *host, const char **ids, size_t n, const gpumem_near *near, const char *key, gpumem_error *err)
 {
     gpumem_text t = {0};
     for (unsigned i = 0; i < near->n; i++) {
-        double gb = memory_of(host, near->best[i].name);
+        double gb = memory_of(search(host, ids, n, near->best[i].name, NULL));
         gpumem_text_printf(&t, "%s%s", i == 0 ? "" : i + 1 == near->n ? " or " : ", ", near->best[i].name);
         if (gb > 0)
             gpumem_text_printf(&t, " (%g GB)", gb);
@@ -59,20 +71,14 @@ static gpumem_status find_alias(gpumem_host *host, const char *key, const gm_man
     gpumem_status s = gm_registry_ids(host->registry, &arena, GPUMEM_KIND_GPU, &ids, &n, err);
     *out = NULL;
     gpumem_near_init(&near, key);
-    for (size_t i = 0; s == GPUMEM_OK && *out == NULL && i < n; i++) {
-        const gm_manifest *m;
-        if (gm_registry_find(host->registry, GPUMEM_KIND_GPU, ids[i], &m, NULL) != GPUMEM_OK)
-            continue;
-        offer(&near, m);
-        if (strcasecmp(ids[i], key) == 0 || has_alias(m, key))
-            *out = m;
+    if (s == GPUMEM_OK)
+        *out = search(host, ids, n, key, &near);
+    if (s == GPUMEM_OK && *out == NULL) {
+        s = gm_fail(err, GPUMEM_EUNKNOWN, NULL, 0, 0, "unknown GPU '%s'", key);
+        suggest(host, ids, n, &near, key, err);
     }
     gm_arena_free(&arena);
-    if (s != GPUMEM_OK || *out)
-        return s;
-    gm_fail(err, GPUMEM_EUNKNOWN, NULL, 0, 0, "unknown GPU '%s'", key);
-    suggest(host, &near, key, err);
-    return GPUMEM_EUNKNOWN;
+    return s;
 }
 
 gpumem_status gpumem_gpu_open(gpumem_host *host, const char *key, gpumem_gpu **out, gpumem_error *err)

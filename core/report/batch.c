@@ -130,7 +130,7 @@ static gpumem_status read_case(const gm_value *line, gm_case *c, gpumem_error *e
     gpumem_status s;
     memset(c, 0, sizeof *c);
     if (line->type != GM_MAP)
-        return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "expected an object, not a %s", gm_type_name(line->type));
+        return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "expected an object, not %s", gm_type_name(line->type));
     for (uint32_t i = 0; i < line->n; i++) {
         const gm_member *m = &line->v.map[i];
         int k = known_key(m->key);
@@ -139,7 +139,7 @@ static gpumem_status read_case(const gm_value *line, gm_case *c, gpumem_error *e
                 return s;
         } else if (m->value.type != GM_NULL) {
             if (!(known[k].types & GM_IS(m->value.type)))
-                return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "%s: expected %s, not a %s", m->key, known[k].expected, gm_type_name(m->value.type));
+                return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "%s: expected %s, not %s", m->key, known[k].expected, gm_type_name(m->value.type));
             at[k] = &m->value;
         }
     }

@@ -690,7 +690,7 @@ gpumem_status gm_expr_compile(gm_arena *arena, const char *file, const gm_value 
     if (scalar->type == GM_STRING)
         return gm_expr_compile_text(arena, file, scalar->line, scalar->column, scalar->v.s, names, out, err);
     if (scalar->type > GM_STRING)
-        return gm_fail(err, GPUMEM_ESYNTAX, file, scalar->line, scalar->column, "expected an expression, not a %s", gm_type_name((gm_type)scalar->type));
+        return gm_fail(err, GPUMEM_ESYNTAX, file, scalar->line, scalar->column, "expected an expression, not %s", gm_type_name((gm_type)scalar->type));
     p.expr = start(arena, file, scalar->line, scalar->column, gm_value_show(scalar, text, sizeof text));
     if (!p.expr)
         return gm_no_memory(err);

@@ -269,14 +269,13 @@ static gpumem_status mapping(reader *r, unsigned depth, gm_value *out)
         return status;
     out->type = GM_MAP;
     out->n = (uint32_t)(r->top - first);
-    status = out->n <= FEW ? distinct_few(r, r->stack + first, out->n) : distinct_many(r, r->stack + first, out->n);
-    if (status != GPUMEM_OK)
-        return status;
     member = gm_arena_zero(r->arena, out->n, sizeof *member);
     if (!member)
         return gm_no_memory(r->err);
     if (out->n)
         memcpy(member, r->stack + first, out->n * sizeof *member);
+    if ((status = out->n <= FEW ? distinct_few(r, member, out->n) : distinct_many(r, member, out->n)) != GPUMEM_OK)
+        return status;
     out->v.map = member;
     r->top = first;
     return GPUMEM_OK;

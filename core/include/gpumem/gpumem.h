@@ -198,6 +198,7 @@ typedef struct gpumem_line { /* one line of an estimate */
     const char *plugin;      /* "kind/id" that claimed it, or "core" */
     const char *formula;     /* symbols, sizes and format, or "" */
     bool sub;                /* details the line before that is not sub */
+    const char *format;      /* of all its tensors, "bf16"; NULL: several, or not known */
 } gpumem_line;
 GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines);
 /* Does the plan know everything that lives?  If not, only weights, between_steps and the lines are right. */
