@@ -6,9 +6,9 @@ set(GM_BROKEN
     undefined_symbol borrowed_entry)
 
 foreach(what IN LISTS GM_BROKEN)
-    add_library(broken_${what} MODULE ${CMAKE_CURRENT_SOURCE_DIR}/tests/plugin/broken.c)
+    add_library(broken_${what} MODULE ${CMAKE_CURRENT_LIST_DIR}/broken.c)
     target_compile_definitions(broken_${what} PRIVATE WHAT=${what})
-    target_include_directories(broken_${what} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/core/include)
+    target_include_directories(broken_${what} PRIVATE ${PROJECT_SOURCE_DIR}/core/include)
     set_target_properties(broken_${what} PROPERTIES PREFIX "" SUFFIX ".so" C_STANDARD 11
         LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/plugin)
     list(APPEND GM_BROKEN_TARGETS broken_${what})
