@@ -1,6 +1,7 @@
 /* GPUs: usable memory, budget, verdict. */
 #include "tool.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,7 +146,7 @@ static gpumem_status card_of_size(const char *memory, card *out, gpumem_error *e
     out->source = "user";
     if (!out->key) {
         out->key = "memory";
-        out->name = memory;
+        out->name = amount_unit(out->typed, bytes);
         out->count = 1;
     }
     return GPUMEM_OK;
@@ -175,6 +176,14 @@ gpumem_status card_open(gpumem_host *host, const options *o, card *out, gpumem_e
 }
 
 /* ---- fit ------------------------------------------------------------------------------------------------------------------------ */
+
+bool card_note(const card *c, char *buf, size_t n)
+{
+    if (c->count < 2)
+        return false;
+    snprintf(buf, n, "each of the %u GPUs holds the whole model: this version does not divide models", c->count);
+    return true;
+}
 
 verdict judge(uint64_t total, uint64_t budget)
 {

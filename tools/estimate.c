@@ -224,6 +224,7 @@ void say_warnings(const options *o, const gpumem_model *model)
 static void put_result(gpumem_text *t, const estimate *e)
 {
     const options *o = e->o;
+    char text[160];
 
     if (o->quiet) {
         gpumem_text_u64(t, e->result.total);
@@ -237,6 +238,8 @@ static void put_result(gpumem_text *t, const estimate *e)
         else
             put_table(t, e, &term);
         say_warnings(o, e->model);
+        if (card_note(&e->card, text, sizeof text))
+            note(o, text);
     }
 }
 

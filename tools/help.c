@@ -8,27 +8,31 @@ enum { WIDTH = 80, HELP_AT = 30 };
 static const char *const groups[][2] = {
     {"model", "Model"}, {"load", "Load"}, {"method", "Method"}, {"hardware", "Hardware"}, {"choice", "Choice"}, {"output", "Output"}};
 
+/* What stands on the left, then its help in a column of its own. */
+static void put_entry(gpumem_text *t, const char *left, const char *help)
+{
+    size_t n = strlen(left);
+
+    gpumem_text_puts(t, left);
+    if (n + 2 > HELP_AT)
+        gpumem_text_char(t, '\n');
+    put_repeat(t, " ", n + 2 > HELP_AT ? HELP_AT : HELP_AT - n);
+    put_wrapped(t, help, HELP_AT, HELP_AT, WIDTH);
+    gpumem_text_char(t, '\n');
+}
+
 static void put_option(gpumem_text *t, const option_info *option)
 {
-    char left[160];
+    char left[160], help[320];
+    size_t n = (size_t)snprintf(help, sizeof help, "%s", option->help);
 
     snprintf(left, sizeof left, "  --%s%s%s", option->name, option->argument ? " " : "", option->argument ? option->argument : "");
-    gpumem_text_puts(t, left);
-    if (*option->help) {
-        size_t n = strlen(left);
-        if (n + 2 > HELP_AT)
-            gpumem_text_char(t, '\n');
-        put_repeat(t, " ", n + 2 > HELP_AT ? HELP_AT : HELP_AT - n);
-        put_wrapped(t, option->help, HELP_AT, HELP_AT, WIDTH);
+    if (option->values && option->argument && strcmp(option->values, option->argument) != 0) {
+        n += (size_t)snprintf(help + n, sizeof help - n, ": ");
+        for (const char *s = option->values; *s && n + 3 < sizeof help; s++)
+            n += (size_t)snprintf(help + n, sizeof help - n, *s == '|' ? ", " : "%c", *s);
     }
-    gpumem_text_char(t, '\n');
-    if (option->values && option->argument) {
-        put_repeat(t, " ", HELP_AT);
-        gpumem_text_char(t, '(');
-        for (const char *s = option->values; *s; s++)
-            gpumem_text_puts(t, *s == '|' ? ", " : (char[2]){*s, '\0'});
-        gpumem_text_puts(t, ")\n");
-    }
+    put_entry(t, left, help);
 }
 
 static void put_options(gpumem_text *t, const terminal *term, unsigned verbs_wanted)
@@ -59,14 +63,7 @@ static void put_commands(gpumem_text *t, const terminal *term)
         char left[64];
         snprintf(left, sizeof left, "  gpumem %s%s%s", verbs[v].name, *verbs[v].name && *verbs[v].arguments ? " " : "",
                  verbs[v].arguments);
-        put_left(t, left, HELP_AT - 1);
-        gpumem_text_char(t, ' ');
-        if (strlen(left) >= HELP_AT) {
-            gpumem_text_char(t, '\n');
-            put_repeat(t, " ", HELP_AT);
-        }
-        put_wrapped(t, verbs[v].help, HELP_AT, HELP_AT, WIDTH);
-        gpumem_text_char(t, '\n');
+        put_entry(t, left, verbs[v].help);
     }
 }
 

@@ -109,6 +109,15 @@ static void put_inference(gpumem_text *t, const estimate *e)
     json_bool(t, "all_logits", e->request->all_logits);
 }
 
+/* Where the plan does not say, the precision's name is that of its format. */
+static const char *weights_format(const estimate *e)
+{
+    for (size_t i = 0; i < e->nline; i++)
+        if (e->line[i].is == GPUMEM_IS_WEIGHTS && !e->line[i].sub && e->line[i].format)
+            return e->line[i].format;
+    return e->request->precision;
+}
+
 static void put_input(gpumem_text *t, const estimate *e)
 {
     const options *o = e->o;
@@ -118,7 +127,7 @@ static void put_input(gpumem_text *t, const estimate *e)
     json_string(t, "model_source", gpumem_config_source(e->config));
     json_string(t, "mode", e->training ? "training" : "inference");
     json_string(t, "precision", e->request->precision);
-    json_string(t, "weights_dtype", e->request->precision);
+    json_string(t, "weights_dtype", weights_format(e));
     if (e->training)
         put_training(t, e);
     else
@@ -342,10 +351,13 @@ static void put_warnings(gpumem_text *t, const estimate *e)
 {
     const char *const *warning;
     size_t n = gpumem_model_warnings(e->model, &warning);
+    char text[160];
 
     json_open(t, "warnings", '[');
     for (size_t i = 0; i < n; i++)
         json_string(t, NULL, warning[i]);
+    if (card_note(&e->card, text, sizeof text))
+        json_string(t, NULL, text);
     json_close(t, '[');
 }
 

@@ -416,7 +416,7 @@ static size_t count_defaults(const estimate *e)
     size_t n = 0;
 
     for (size_t i = 0; i < e->nkey; i++)
-        n += strcmp(e->key[i].origin, "default") == 0;
+        n += strcmp(e->key[i].origin, "default") == 0 && strcmp(e->key[i].value, "null") != 0;
     return n;
 }
 

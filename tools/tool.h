@@ -41,6 +41,7 @@ typedef struct card { /* a GPU, or a size that was typed */
     double marketing_gb;   /* 0: not known, as below */
     uint64_t driver_total, visible, free_at_start, budget;
     unsigned count;
+    char typed[NUMBER_SIZE]; /* the name of a size */
 } card;
 
 gpumem_status card_open(gpumem_host *host, const options *o, card *out, gpumem_error *err);
@@ -49,6 +50,7 @@ void card_free(card *c);
 bool smallest_card(gpumem_host *host, uint64_t total, card *out); /* the GPU of the list with the least usable memory that holds it */
 void card_json(gpumem_text *t, const card *c, bool count);
 verdict judge(uint64_t total, uint64_t budget);
+bool card_note(const card *c, char *buf, size_t n); /* what several of them mean; false: nothing to say */
 const char *verdict_name(verdict v); /* fits, tight, no */
 /* Calls back for each GPU that is not shadowed. */
 gpumem_status each_id(gpumem_host *host, gpumem_kind kind, int (*each)(void *self, const char *id), void *self, gpumem_error *err);
