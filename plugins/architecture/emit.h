@@ -148,6 +148,31 @@ static inline uint32_t by_head(gpumem_emit *e, const char *name, uint32_t x, gpu
     return y;
 }
 
+/* [heads, their width] as the one last dimension again. */
+static inline uint32_t all_heads(gpumem_emit *e, uint32_t x, gpumem_dim width)
+{
+    gpumem_dim dim[GPUMEM_MAX_DIMS];
+    unsigned n;
+    uint32_t y;
+    if (e->status != GPUMEM_OK)
+        return GPUMEM_NONE;
+    n = e->tensor[x].ndim;
+    if (n < 2)
+        return gpumem_emit_fail(e, GPUMEM_EINVAL);
+    memcpy(dim, e->tensor[x].dim, sizeof dim);
+    dim[n - 2] = width;
+    y = view_of(e, gpumem_emit_tensor(e, "all_heads", GPUMEM_ROLE_ACTIVATION, 0, e->tensor[x].dtype, n - 1, dim), x);
+    operate(e, GPUMEM_OP_VIEW, 0, "all_heads", x, GPUMEM_NONE, y);
+    return y;
+}
+
+static inline uint32_t cast(gpumem_emit *e, uint32_t x, unsigned dtype)
+{
+    uint32_t y = of_dtype(e, gpumem_emit_same(e, "cast", x), dtype);
+    operate(e, GPUMEM_OP_CAST, 0, "cast", x, GPUMEM_NONE, y);
+    return y;
+}
+
 static inline uint32_t dropout(gpumem_emit *e, const char *name, uint32_t x, uint32_t probability)
 {
     uint32_t y;

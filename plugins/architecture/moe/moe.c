@@ -3,8 +3,8 @@
 #include "../emit.h"
 
 enum {
-    EXPERTS, TOP, WIDTH, ACT, GATED, TRANSPOSED, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION, SHARED_WIDTH,
-    SHARED_BIAS, SHARED_GATE, NPARAM
+    EXPERTS, TOP, WIDTH, ACT, GATED, TRANSPOSED, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
+    CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, NPARAM
 };
 
 static const gpumem_paramdef params[NPARAM] = {
@@ -17,13 +17,20 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("expert_bias", "false", "experts have biases"),
     WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones) or deepseek (sigmoid, groups)"),
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
+    FLAG("router_weight_fp32", "false", "the router's weight is fp32 in every precision (models/ernie4_5_moe)"),
     FLAG("router_bias", "false", "the router has a bias"),
     SIZE("router_groups", "1", "groups of experts"),
     SIZE("router_groups_kept", "1", "groups that a token may use"),
-    WORD("router_correction", "'none'", "a bias for the choice only, gate.e_score_correction_bias: none, buffer or parameter"),
+    WORD("router_correction", "'none'", "a bias for the choice only: none, buffer or parameter"),
+    WORD("router_correction_name", "'gate.e_score_correction_bias'", "name of that bias"),
+    FLAG("router_correction_fp32", "false", "it is fp32 in every precision"),
+    FLAG("router_correction_row", "false", "it is a matrix of one row"),
+    FLAG("routed_scaled", "false", "what the routed experts give is scaled by an operator of its own (models/laguna)"),
     {"shared_intermediate", GPUMEM_TYPE_INT, 1, "null", 0, GPUMEM_SIZE_MAX, "width of the expert that all tokens use; null or 0: there is none"},
+    FLAG("shared_fused", "false", "its gate and up are one matrix"),
     FLAG("shared_bias", "false", "the shared expert has biases"),
     FLAG("shared_gate", "false", "the shared expert is weighted by a sigmoid"),
+    FLAG("shared_first", "false", "the shared expert runs before the router"),
 };
 
 typedef struct moe_spec {
@@ -50,6 +57,17 @@ static uint32_t rows(gpumem_emit *e, const char *name, uint32_t x, const moe_spe
     return gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, dtype, last.size ? n : n - 1, dim);
 }
 
+/* The choice alone depends on it: no operator has it as an operand that could get a gradient. */
+static void correct(const gpumem_args *args, const moe_spec *s, gpumem_emit *e)
+{
+    unsigned row = flag_of(args, CORRECTION_ROW) ? 1 : 0;
+    gpumem_dim dim[2];
+    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    dim[row] = s->experts;
+    gpumem_emit_tensor(e, args->param[CORRECTION_NAME].v.s, s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
+                       flag_of(args, CORRECTION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, row + 1, dim);
+}
+
 static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t *chosen, gpumem_emit *e)
 {
     uint32_t operand[3] = {x, GPUMEM_NONE, GPUMEM_NONE};
@@ -57,9 +75,10 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     operand[1] = gpumem_emit_weight(e, "gate.weight", GPUMEM_FAMILY_ROUTER, s->experts, s->hidden);
     if (flag_of(args, ROUTER_BIAS))
         operand[2] = gpumem_emit_weight(e, "gate.bias", GPUMEM_FAMILY_BIAS, s->experts, NO_DIM);
+    if (flag_of(args, ROUTER_WEIGHT_FP32))
+        of_dtype(e, operand[1], GPUMEM_DTYPE_F32);
     if (s->correction)
-        gpumem_emit_tensor(e, "gate.e_score_correction_bias", s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
-                           GPUMEM_DTYPE_MODEL, 1, &s->experts);
+        correct(args, s, e);
     chosen[0] = gpumem_emit_like(e, "weights", x, s->top);
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
@@ -140,6 +159,7 @@ static uint32_t shared(const gpumem_args *args, const moe_spec *s, uint32_t x, g
     m.act = s->act;
     m.flags = flag_of(args, SHARED_BIAS) ? LINEAR_BIAS : 0;
     m.gated = s->gated;
+    m.fused = flag_of(args, SHARED_FUSED);
     y = feed_forward(e, "shared_experts", x, &m);
     if (!flag_of(args, SHARED_GATE))
         return y;
@@ -151,7 +171,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
 {
     static const char *const routers[] = {"softmax", "softmax_top", "deepseek", NULL}; /* in the order of enum gpumem_router */
     static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
-    uint32_t chosen[2], y;
+    uint32_t chosen[2], y, beside = GPUMEM_NONE;
     moe_spec s;
     s.experts = extent(size_of(args, EXPERTS), GPUMEM_AXIS_EXPERT);
     s.top = extent(size_of(args, TOP), GPUMEM_AXIS_NONE);
@@ -168,11 +188,18 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, deepseek");
     if (s.correction < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "router_correction is none of none, buffer, parameter");
+    if (size_or(args, SHARED_WIDTH, 0) && flag_of(args, SHARED_FIRST))
+        beside = step(e, shared(args, &s, in[0], e));
     route(args, &s, in[0], chosen, e);
     y = routed(args, &s, in[0], chosen, e);
-    if (size_or(args, SHARED_WIDTH, 0))
-        y = binary(e, GPUMEM_OP_ADD, "with_shared", y, shared(args, &s, in[0], e));
-    out[0] = y;
+    if (flag_of(args, ROUTED_SCALED)) {
+        uint32_t x = y;
+        y = gpumem_emit_same(e, "scaled", x);
+        operate(e, GPUMEM_OP_SCALE, 0, "scaled", x, GPUMEM_NONE, y);
+    }
+    if (size_or(args, SHARED_WIDTH, 0) && beside == GPUMEM_NONE)
+        beside = shared(args, &s, in[0], e);
+    out[0] = beside == GPUMEM_NONE ? y : binary(e, GPUMEM_OP_ADD, "with_shared", y, beside);
     return (gpumem_status)e->status;
 }
 

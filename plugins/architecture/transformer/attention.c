@@ -13,11 +13,13 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("conv1d", "false", "weights are [in, out]"),
     FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are rotated and kept (models/falcon)"),
     FLAG("q_scaled", "false", "q is scaled by an operator of its own (models/opt)"),
+    FLAG("v_scaled", "false", "v is scaled by an operator of its own (models/mimo_v2_flash)"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
     FLAG("o_bias", "false", "the output matrix has a bias"),
     WORD("qk_norm", "'none'", "norms of q and k: none; head (RMS of each head), full (RMS over all heads), layer (layer norm of each head), "
                               "matrix (layer norm of each head, a weight for all of them)"),
     SIZE_OR_NULL("qk_norm_dim", "width a head that these norms have; null: head_dim"),
+    SIZE_OR_NULL("q_norm_width", "width of the full norm of q; null: that of all heads (models/olmoe: hidden_size)"),
     FLAG("qk_norm_late", "false", "they come after the rotation (models/hunyuan_v1_dense)"),
     FLAG("qk_norm_affine", "true", "RMS norms of heads have a weight"),
     WORD("norm_style", "'llama'", "of RMS norms: llama or gemma"),
@@ -26,6 +28,8 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("sinks", "false", "a learned sink for each head"),
     FLAG("causal", "true", "do tokens see only those before them"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+    WORD("attention_gate", "'none'", "the result is multiplied by a gate, gate_proj: none, sigmoid (models/afmoe) or softplus (models/laguna)"),
+    FLAG("attention_gate_by_head", "false", "the gate has one number for each head"),
     FLAG("o_norm", "false", "an RMS norm before the output matrix (models/bitnet)"),
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
 };
@@ -33,28 +37,36 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX };
 
 typedef struct attention_spec {
-    uint64_t heads, kv, dim, value_dim, norm_dim;
+    uint64_t heads, kv, dim, value_dim, norm_dim, q_norm_width;
     int rotary, norm, style, affine;
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
-    uint32_t q, k, v;
+    uint32_t q, k, v, gate;
+    int gating;
 } attention_spec;
+
+enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", NULL}, *const styles[] = {"llama", "gemma", NULL};
-    static const char *const norms[] = {"none", "head", "full", "layer", "matrix", NULL};
+    static const char *const norms[] = {"none", "head", "full", "layer", "matrix", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
     s->value_dim = size_or(args, ATTENTION_VALUE_DIM, s->dim);
     s->norm_dim = size_or(args, ATTENTION_QK_NORM_DIM, s->dim);
+    s->q_norm_width = size_or(args, ATTENTION_Q_NORM_WIDTH, s->heads * s->norm_dim);
     s->flags = flag_of(args, ATTENTION_CONV1D) ? LINEAR_TRANSPOSED : 0;
     s->rotary = choice_of(args, ATTENTION_ROTARY, rotaries); /* in the order of enum gpumem_rotary */
     s->norm = choice_of(args, ATTENTION_QK_NORM, norms);
     s->style = choice_of(args, ATTENTION_NORM_STYLE, styles); /* in the order of enum gpumem_norm */
     s->affine = flag_of(args, ATTENTION_QK_NORM_AFFINE);
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
+    s->gate = GPUMEM_NONE;
+    s->gating = choice_of(args, ATTENTION_GATE, gates);
+    if (s->gating < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave");
     if (s->norm < 0)
@@ -88,6 +100,34 @@ static void project(const gpumem_args *args, uint32_t x, attention_spec *s, gpum
     s->v = part[2];
 }
 
+static uint32_t gate_of(const gpumem_args *args, uint32_t x, const attention_spec *s, gpumem_emit *e)
+{
+    uint64_t width = s->heads * (flag_of(args, ATTENTION_GATE_BY_HEAD) ? 1 : s->value_dim);
+    return hold(e, linear(e, "gate_proj", GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, extent(width, GPUMEM_AXIS_HEADS), 0), GPUMEM_LIVES_STEP);
+}
+
+/* y * act(gate); softplus is computed in fp32. */
+static uint32_t gated(const gpumem_args *args, uint32_t y, uint32_t gate, const attention_spec *s, gpumem_emit *e)
+{
+    if (s->gating == GATE_SOFTPLUS) {
+        gate = of_dtype(e, activate(e, cast(e, gate, GPUMEM_DTYPE_F32), GPUMEM_ACT_SOFTPLUS), GPUMEM_DTYPE_F32);
+        gate = hold(e, cast(e, gate, GPUMEM_DTYPE_MODEL), GPUMEM_LIVES_STEP);
+    } else
+        gate = activate(e, gate, GPUMEM_ACT_SIGMOID);
+    if (flag_of(args, ATTENTION_GATE_BY_HEAD)) {
+        y = by_head(e, "attended_heads", y, extent(s->heads, GPUMEM_AXIS_HEADS), extent(s->value_dim, GPUMEM_AXIS_HEAD_DIM));
+        gate = by_head(e, "gate_heads", gate, extent(s->heads, GPUMEM_AXIS_HEADS), extent(1, GPUMEM_AXIS_NONE));
+    }
+    return binary(e, GPUMEM_OP_MUL, "gated", y, gate);
+}
+
+static uint32_t scaled(gpumem_emit *e, const char *name, uint32_t x)
+{
+    uint32_t y = gpumem_emit_same(e, name, x);
+    operate(e, GPUMEM_OP_SCALE, 0, name, x, GPUMEM_NONE, y);
+    return y;
+}
+
 static uint32_t layer_of_heads(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, const attention_spec *s)
 {
     char name[PATH_ROOM];
@@ -105,11 +145,11 @@ static uint32_t layer_of_heads(gpumem_emit *e, const char *module, uint32_t x, u
     return y;
 }
 
-static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, const attention_spec *s)
+static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, uint64_t width, const attention_spec *s)
 {
     uint32_t y;
     if (s->norm == NORM_FULL)
-        return rmsnorm(e, module, x, extent(heads * s->norm_dim, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
+        return rmsnorm(e, module, x, extent(width, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
     y = by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
     if (s->norm == NORM_HEAD)
         return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), (unsigned)s->style, s->affine);
@@ -178,8 +218,8 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, attention_spec *s
 
 static void norm_both(attention_spec *s, gpumem_emit *e)
 {
-    s->q = norm_one(e, "q_norm", s->q, s->heads, s);
-    s->k = norm_one(e, "k_norm", s->k, s->kv, s);
+    s->q = norm_one(e, "q_norm", s->q, s->heads, s->q_norm_width, s);
+    s->k = norm_one(e, "k_norm", s->k, s->kv, s->kv * s->norm_dim, s);
 }
 
 /* The output matrix; where its input is not as wide as the heads, the reference implementation could not run it either. */
@@ -187,10 +227,14 @@ static uint32_t finish(const gpumem_args *args, uint32_t y, gpumem_dim width, co
 {
     unsigned flags = s->flags | (flag_of(args, ATTENTION_O_BIAS) ? LINEAR_BIAS : 0u);
     uint32_t weight = GPUMEM_NONE;
+    if (s->gating)
+        y = gated(args, y, s->gate, s, e);
     if (flag_of(args, ATTENTION_O_NORM))
         y = rmsnorm(e, "attn_sub_norm", y, width, GPUMEM_NORM_LLAMA, 1);
     if (!is_null(args, ATTENTION_O_INPUT))
         weight = gpumem_emit_weight(e, "o_proj.weight", GPUMEM_FAMILY_MATRIX, width, extent(size_of(args, ATTENTION_O_INPUT), GPUMEM_AXIS_HEADS));
+    if (flag_of(args, ATTENTION_GATE_BY_HEAD))
+        y = all_heads(e, y, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
     return linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, weight, width, flags);
 }
 
@@ -199,9 +243,14 @@ DESCRIBE(attention_describe)
     attention_spec s;
     gpumem_status status = read_spec(args, &s);
     int late = flag_of(args, ATTENTION_QK_NORM_LATE);
+    uint32_t y;
     if (status != GPUMEM_OK)
         return status;
     project(args, in[0], &s, e);
+    if (s.gating == GATE_SIGMOID)
+        s.gate = gate_of(args, in[0], &s, e);
+    if (flag_of(args, ATTENTION_V_SCALED))
+        s.v = scaled(e, "v_scaled", s.v);
     if (s.norm != NORM_NONE && !late)
         norm_both(&s, e);
     if (flag_of(args, ATTENTION_KV_REPEATED))
@@ -210,11 +259,11 @@ DESCRIBE(attention_describe)
         rotate(args, in + 1, &s, e);
     if (s.norm != NORM_NONE && late)
         norm_both(&s, e);
-    if (flag_of(args, ATTENTION_Q_SCALED)) {
-        uint32_t q = s.q;
-        s.q = gpumem_emit_same(e, "q_scaled", q);
-        operate(e, GPUMEM_OP_SCALE, 0, "q_scaled", q, GPUMEM_NONE, s.q);
-    }
-    out[0] = finish(args, attend(args, in[0], &s, e), last_of(e, in[0]), &s, e);
+    if (flag_of(args, ATTENTION_Q_SCALED))
+        s.q = scaled(e, "q_scaled", s.q);
+    y = attend(args, in[0], &s, e);
+    if (s.gating == GATE_SOFTPLUS)
+        s.gate = gate_of(args, in[0], &s, e);
+    out[0] = finish(args, y, last_of(e, in[0]), &s, e);
     return (gpumem_status)e->status;
 }

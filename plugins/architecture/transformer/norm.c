@@ -23,13 +23,6 @@ const gpumem_paramdef layernorm_params[LAYERNORM_N] = {
     FLAG("norm_bias", "true", "has it a bias beside its weight"),
 };
 
-static uint32_t cast(gpumem_emit *e, uint32_t x, unsigned dtype)
-{
-    uint32_t y = of_dtype(e, gpumem_emit_same(e, "cast", x), dtype);
-    operate(e, GPUMEM_OP_CAST, 0, "cast", x, GPUMEM_NONE, y);
-    return y;
-}
-
 DESCRIBE(layernorm_describe)
 {
     static const char *const styles[] = {"plain", "manual", "fp32", NULL};
