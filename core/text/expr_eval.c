@@ -381,7 +381,7 @@ static size_t skip(const gm_value *s, size_t characters)
 
 static gpumem_status character(run *r, const gm_value *s, const gm_value *index, gm_value *out)
 {
-    size_t at, n;
+    size_t at = 0, n;
     char *p;
     gpumem_status status = place(r, index, gm_utf8_count(s->v.s, s->n), "string", &at);
     if (status != GPUMEM_OK)
@@ -397,7 +397,7 @@ static gpumem_status subscript(run *r, const gm_value *a, const gm_value *index,
 {
     const gm_value *found;
     char shown[80];
-    size_t at;
+    size_t at = 0;
     gpumem_status status;
     switch (a->type) {
     case GM_LIST:
@@ -585,7 +585,7 @@ static gpumem_status every(run *r, const gm_value *arg, gm_value *out)
     if (period == 0)
         return fail(r, GPUMEM_EINVAL, "every() with a period of 0");
     for (i = 0; i < out->n; i++)
-        item[i] = arg[(i + 1) % period == 0 ? 2 : 3];
+        item[i] = arg[(i + 1) % period == 0 ? 3 : 2];
     return GPUMEM_OK;
 }
 
@@ -612,10 +612,10 @@ static gpumem_status pick(run *r, const gm_value *arg, gm_value *out)
     if (arg[1].type != GM_LIST)
         return wrong(r, GM_FN_PICK, "a list of indices", &arg[1]);
     for (i = 0; i < out->n; i++)
-        item[i] = arg[3];
+        item[i] = arg[2];
     for (i = 0; i < arg[1].n; i++)
         if (is_index(&arg[1].v.list[i], out->n, &index))
-            item[index] = arg[2];
+            item[index] = arg[3];
     return GPUMEM_OK;
 }
 
@@ -661,7 +661,7 @@ static gpumem_status translate(run *r, const gm_value *arg, gm_value *out)
 static gpumem_status replace(run *r, const gm_value *arg, gm_value *out)
 {
     gm_value *item;
-    size_t at;
+    size_t at = 0;
     gpumem_status status;
     if (arg[0].type != GM_LIST)
         return wrong(r, GM_FN_REPLACE, "a list", &arg[0]);
