@@ -1,0 +1,573 @@
+/* Every row of the tables that PyTorch and transformers made (README.md), against what this project says.  A row of a model type that is known
+ * must be exact, or be listed below with the reason why the table is not the truth; a row of a model type that is not known must not be
+ * of one in families.txt.  */
+#include "../plugin/fixture.h"
+#include "base/value.h"
+#include "text/file.h"
+#include "text/json.h"
+#include <gpumem/gpumem.h>
+
+#define ORACLE GM_SOURCE "/tests/oracle"
+
+static gpumem_host *host;
+static gpumem_set *set;
+static gpumem_batch *batch;
+static gm_arena kept; /* tables */
+static gm_value families;
+
+static void setup(void)
+{
+    const char *const dir[] = {GM_PLUGINS, GM_DATA};
+    gpumem_host_options options = {dir, 2, true};
+    gpumem_error err = {0};
+    gm_value *item;
+    char *text, *line;
+    size_t n;
+    gpumem_host_new(&options, &host, &err);
+    if (err.status == GPUMEM_OK)
+        gpumem_set_open(host, "default", &set, &err);
+    if (err.status == GPUMEM_OK)
+        gpumem_batch_new(host, set, ORACLE, &batch, &err);
+    gm_file_read(&kept, ORACLE "/families.txt", 1 << 20, &text, &n, &err);
+    ck_assert_msg(err.status == GPUMEM_OK, "%s: %s", err.file, err.message);
+    item = gm_arena_zero(&kept, 1000, sizeof *item);
+    families = (gm_value){.type = GM_LIST, .v.list = item};
+    for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        item[families.n] = gm_null();
+        item[families.n].type = GM_STRING;
+        item[families.n++].v.s = line;
+    }
+}
+
+static void teardown(void)
+{
+    gpumem_batch_free(batch);
+    gpumem_set_free(set);
+    gpumem_host_free(host);
+    gm_arena_free(&kept);
+}
+
+/* ---- rows ---- */
+
+typedef struct tally { unsigned compared, listed, unknown, wrong; } tally;
+
+static const char *string_at(const gm_value *map, const char *key)
+{
+    const gm_value *v = gm_value_get(map, key);
+    return v && v->type == GM_STRING ? v->v.s : NULL;
+}
+
+static bool required(const char *model_type)
+{
+    for (uint32_t i = 0; i < families.n; i++)
+        if (strcmp(families.v.list[i].v.s, model_type) == 0)
+            return true;
+    return false;
+}
+
+static void wrong(tally *t, const gm_value *row, const char *what, const char *have, const char *want)
+{
+    gpumem_text text = {0};
+    gm_value_json(row, &text);
+    if (t->wrong++ < 20)
+        fprintf(stderr, "%s: %s, but the table says %s: %.400s\n", what, have, want, text.s);
+    gpumem_text_free(&text);
+}
+
+/* The case that a row is, without what was measured. */
+static void case_of(const gm_value *row, const char *const *drop, gpumem_text *out)
+{
+    bool first = true;
+    gpumem_text_char(out, '{');
+    for (uint32_t i = 0; i < row->n; i++) {
+        const gm_member *m = &row->v.map[i];
+        bool keep = true;
+        for (const char *const *d = drop; *d; d++)
+            keep = keep && strcmp(*d, m->key) != 0;
+        if (!keep)
+            continue;
+        gpumem_text_puts(out, first ? "" : ", ");
+        gpumem_text_json(out, m->key, strlen(m->key));
+        gpumem_text_puts(out, ": ");
+        gm_value_json(&m->value, out);
+        first = false;
+    }
+    gpumem_text_char(out, '}');
+}
+
+/* The result of a case; NULL where the model type is unknown and may be.  t NULL: NULL for any error. */
+static const gm_value *ask(gm_arena *arena, const gm_value *row, const gpumem_text *line, const char *model_type, tally *t)
+{
+    gpumem_text out = {0};
+    gm_value *result = gm_arena_zero(arena, 1, sizeof *result);
+    const gm_value *error;
+    ck_assert_int_eq(gpumem_batch_line(batch, line->s, line->n, &out), GPUMEM_OK);
+    ck_assert_int_eq(gm_json_parse(arena, "result", out.s, out.n, result, NULL), GPUMEM_OK);
+    gpumem_text_free(&out);
+    error = gm_value_get(result, "error");
+    if (error) {
+        const char *why = string_at(error, "message");
+        if (t == NULL)
+            return NULL;
+        if (strstr(why, "unknown model type") && !required(model_type))
+            t->unknown++;
+        else
+            wrong(t, row, "error", why, "something else");
+        return NULL;
+    }
+    return result;
+}
+
+static bool same(const gm_value *row, const gm_value *result, const char *key, tally *t)
+{
+    const gm_value *want = gm_value_get(row, key), *have = gm_value_get(result, key);
+    char a[128], b[128];
+    if (want == NULL)
+        return true;
+    if (have && gm_value_equal(want, have))
+        return true;
+    if (t)
+        wrong(t, row, key, have ? gm_value_show(have, a, sizeof a) : "absent", gm_value_show(want, b, sizeof b));
+    return false;
+}
+
+static void each_row(const char *path, void (*row)(gm_arena *arena, const gm_value *row, tally *t), tally *t)
+{
+    char *text, *line, *end;
+    size_t n;
+    gm_arena arena = {0};
+    gpumem_error err = {0};
+    ck_assert_int_eq(gm_file_read(&kept, path, 64 << 20, &text, &n, &err), GPUMEM_OK);
+    for (line = text; *line; line = end + 1) {
+        gm_value v;
+        end = strchr(line, '\n');
+        ck_assert_ptr_nonnull(end);
+        gm_arena_clear(&arena);
+        gm_json_parse(&arena, path, line, (size_t)(end - line), &v, &err);
+        ck_assert_msg(err.status == GPUMEM_OK, "%s", err.message);
+        row(&arena, &v, t);
+    }
+    gm_arena_free(&arena);
+}
+
+static void report(const char *name, const tally *t)
+{
+    printf("%s: %u compared, %u listed, %u of model types that are not there yet, %u wrong\n", name, t->compared, t->listed, t->unknown, t->wrong);
+    ck_assert_uint_eq(t->wrong, 0);
+}
+
+/* ---- params.jsonl: counts ---- */
+
+static void params_row(gm_arena *arena, const gm_value *row, tally *t)
+{
+    static const char *const drop[] = {"parameters", NULL};
+    gpumem_text line = {0};
+    const gm_value *result;
+    case_of(row, drop, &line);
+    result = ask(arena, row, &line, string_at(gm_value_get(row, "config"), "model_type"), t);
+    gpumem_text_free(&line);
+    if (result == NULL)
+        return;
+    t->compared++;
+    same(row, result, "parameters", t);
+    same(row, result, "class", t);
+}
+
+START_TEST(params)
+{
+    tally t = {0};
+    each_row(ORACLE "/params.jsonl", params_row, &t);
+    report("params.jsonl", &t);
+    ck_assert_uint_eq(t.compared + t.unknown, 2225);
+}
+END_TEST
+
+/* ---- memory.jsonl: bytes ---- */
+
+/* Where the table is not the truth.  What it should say is known in each case, and checked. */
+enum { PLUS = 1, AS_FOR_LOOP, UNKNOWN_OPTIMIZER };
+typedef struct exception { const char *optimizer, *implementation, *config, *attention; int how; int64_t plus; const char *reason; } exception;
+static const exception exceptions[] = {
+    {"adagrad", "foreach", NULL, NULL, AS_FOR_LOOP, 0,
+     "torch.optim.Adagrad makes its sums in the constructor, before the trace begins, and only its for-loop touches them one by one; foreach "
+     "hides them from the tracer: they are as large as with for-loop"},
+    {"adamw", "fused", "models/openai--gpt-oss-120b.json", "flash", PLUS, 36 * 3 * 512,
+     "the trace's stand-in for flash attention drops the sinks of the 36 layers, which so get no gradient and none of the three states"},
+    {"adamw", "foreach", "models/openai--gpt-oss-120b.json", "flash", PLUS, 36 * 2 * 512,
+     "the same; of adamw's states, foreach has `step` on the CPU"},
+    {"muon", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet: one optimizer for the matrices of the blocks, another for the rest"},
+    {"pytorch_optimizer.AdEMAMix", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
+    {"pytorch_optimizer.Adan", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
+    {"pytorch_optimizer.CAME", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
+    {"pytorch_optimizer.SOAP", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
+    {"pytorch_optimizer.ScalableShampoo", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
+    {"pytorch_optimizer.StableAdamW", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
+    {"pytorch_optimizer.Tiger", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
+};
+
+static bool matches(const char *pattern, const gm_value *row, const char *key)
+{
+    const char *have = string_at(row, key);
+    return pattern == NULL || (have && strcmp(pattern, have) == 0);
+}
+
+static const exception *excepted(const gm_value *row)
+{
+    for (size_t i = 0; i < sizeof exceptions / sizeof *exceptions; i++) {
+        const exception *e = &exceptions[i];
+        if (matches(e->optimizer, row, "optimizer") && matches(e->implementation, row, "implementation") && matches(e->config, row, "config") &&
+            matches(e->attention, row, "attention"))
+            return e;
+    }
+    return NULL;
+}
+
+static struct { char name[96]; int64_t between; } adagrad[16]; /* what the table says of adagrad with for-loop */
+static unsigned nadagrad;
+
+static void remember_adagrad(gm_arena *arena, const gm_value *row, tally *t)
+{
+    (void)arena;
+    (void)t;
+    if (!matches("adagrad", row, "optimizer") || !matches("for-loop", row, "implementation"))
+        return;
+    ck_assert_uint_lt(nadagrad, 16);
+    snprintf(adagrad[nadagrad].name, sizeof adagrad[nadagrad].name, "%s", string_at(row, "name"));
+    adagrad[nadagrad++].between = gm_value_get(row, "between_steps")->v.i;
+}
+
+static int64_t corrected(const exception *e, const gm_value *row)
+{
+    int64_t n = gm_value_get(row, "between_steps")->v.i;
+    if (e->how == PLUS)
+        return n + e->plus;
+    for (unsigned i = 0; i < nadagrad; i++)
+        if (strcmp(adagrad[i].name, string_at(row, "name")) == 0)
+            return adagrad[i].between;
+    return n;
+}
+
+static const char *type_of(gm_arena *arena, const gm_value *config)
+{
+    char path[512], *text;
+    size_t n;
+    gm_value *v;
+    if (config->type == GM_MAP)
+        return string_at(config, "model_type");
+    snprintf(path, sizeof path, "%s/%s", ORACLE, config->v.s);
+    v = gm_arena_zero(arena, 1, sizeof *v);
+    ck_assert_int_eq(gm_file_read(arena, path, 1 << 24, &text, &n, NULL), GPUMEM_OK);
+    ck_assert_int_eq(gm_json_parse(arena, path, text, n, v, NULL), GPUMEM_OK);
+    return string_at(v, "model_type");
+}
+
+static void memory_row(gm_arena *arena, const gm_value *row, tally *t)
+{
+    static const char *const drop[] = {"class", "parameters", "trainable", "weights", "peak_prefill", "after_prefill", "cache", "peak_decode",
+        "after_decode", "peak_phase", "peak", "peak_op", "between_steps", "after_forward", "held_for_backward", "kept", "peak_forward",
+        "peak_backward", "after_backward", "peak_step", "after_step", NULL, NULL, NULL};
+    static const char *const exact[] = {"class", "parameters", "trainable", "weights"};
+    const char *leave[sizeof drop / sizeof *drop];
+    const exception *e = excepted(row);
+    const char *type = type_of(arena, gm_value_get(row, "config"));
+    gpumem_text line = {0};
+    const gm_value *result;
+    memcpy(leave, drop, sizeof drop);
+    if (e && e->how == UNKNOWN_OPTIMIZER) { /* all but its states can be said */
+        case_of(row, drop, &line);
+        result = ask(arena, row, &line, type, NULL);
+        if (result)
+            wrong(t, row, "result", "a result", "that the optimizer is unknown");
+        gpumem_text_clear(&line);
+        for (size_t i = 0; i < sizeof drop / sizeof *drop; i++)
+            if (drop[i] == NULL) {
+                leave[i] = "optimizer";
+                leave[i + 1] = "implementation";
+                break;
+            }
+    }
+    case_of(row, leave, &line);
+    result = ask(arena, row, &line, type, t);
+    gpumem_text_free(&line);
+    if (result == NULL)
+        return;
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+        same(row, result, exact[i], t);
+    if (e == NULL) {
+        same(row, result, "between_steps", t);
+        t->compared++;
+        return;
+    }
+    t->listed++;
+    if (e->how != UNKNOWN_OPTIMIZER) {
+        if (same(row, result, "between_steps", NULL))
+            wrong(t, row, "between_steps", "as in the table", e->reason);
+        else if (gm_value_get(result, "between_steps")->v.i != corrected(e, row))
+            wrong(t, row, "between_steps", "other bytes", e->reason);
+    }
+}
+
+START_TEST(memory)
+{
+    tally t = {0}, none = {0};
+    each_row(ORACLE "/memory.jsonl", remember_adagrad, &none);
+    each_row(ORACLE "/memory.jsonl", memory_row, &t);
+    report("memory.jsonl", &t);
+    ck_assert_uint_eq(t.compared + t.listed + t.unknown, 684);
+}
+END_TEST
+
+/* ---- configs.tsv: whole configs as they were published ---- */
+
+typedef struct fields { char *at[8]; unsigned n; } fields;
+
+static fields split(char *line, const char *between)
+{
+    fields f = {0};
+    char *next;
+    for (; line && f.n < 8; line = next) {
+        next = strstr(line, between);
+        if (next) {
+            *next = '\0';
+            next += strlen(between);
+        }
+        f.at[f.n++] = line;
+    }
+    return f;
+}
+
+static uint64_t tensors_of(const gpumem_model *m)
+{
+    const gpumem_description *d = gpumem_model_description(m);
+    uint64_t n = 0;
+    for (uint32_t b = 0; b < d->nblock; b++)
+        for (uint32_t i = d->block[b].tensor0; i < d->block[b].tensor0 + d->block[b].ntensor; i++)
+            if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE)
+                n += d->tensor[i].scope == GPUMEM_SCOPE_MODEL ? 1 : d->block[b].count;
+    return n;
+}
+
+static void config_row(const fields *f, tally *t)
+{
+    gpumem_model_options options = {.class_name = f->at[2]};
+    gpumem_config *config = NULL;
+    gpumem_model *model = NULL;
+    gpumem_error err = {0};
+    char path[512];
+    snprintf(path, sizeof path, ORACLE "/configs/%s.json", f->at[0]);
+    if (access(path, R_OK) != 0) { /* not copied: then it must be of a type that is not there yet */
+        gpumem_model_options like = {.like = f->at[1]};
+        gpumem_config_parse(host, "none", "{}", 2, &config, NULL);
+        gpumem_model_new(host, config, &like, &model, &err);
+        ck_assert_msg(err.status == GPUMEM_EMODEL, "%s is not there, but its model type %s is known", path, f->at[1]);
+        t->unknown++;
+        gpumem_config_free(config);
+        return;
+    }
+    gpumem_config_open(host, path, &config, &err);
+    if (err.status == GPUMEM_OK)
+        gpumem_model_new(host, config, &options, &model, &err);
+    if (err.status != GPUMEM_OK) {
+        if (err.status == GPUMEM_EMODEL && !required(f->at[1]))
+            t->unknown++;
+        else if (t->wrong++ < 20)
+            fprintf(stderr, "%s: %s\n", path, err.message);
+    } else {
+        t->compared++;
+        if (gpumem_model_parameters(model) != strtoull(f->at[3], NULL, 10) || tensors_of(model) != strtoull(f->at[4], NULL, 10)) {
+            fprintf(stderr, "%s: %llu parameters in %llu tensors, but the table says %s in %s\n", path,
+                    (unsigned long long)gpumem_model_parameters(model), (unsigned long long)tensors_of(model), f->at[3], f->at[4]);
+            t->wrong++;
+        }
+    }
+    gpumem_model_free(model);
+    gpumem_config_free(config);
+}
+
+START_TEST(configs)
+{
+    tally t = {0};
+    char *text, *line, *next;
+    size_t n;
+    ck_assert_int_eq(gm_file_read(&kept, ORACLE "/configs.tsv", 1 << 20, &text, &n, NULL), GPUMEM_OK);
+    for (line = strchr(text, '\n') + 1; *line; line = next) {
+        next = strchr(line, '\n');
+        *next++ = '\0';
+        fields f = split(line, "\t");
+        ck_assert_uint_eq(f.n, 6);
+        if (strcmp(f.at[5], "ok") == 0)
+            config_row(&f, &t);
+    }
+    report("configs.tsv", &t);
+}
+END_TEST
+
+/* ---- buffers.txt: buffers of one model a type, in fp32 ---- */
+
+typedef struct names { char *at[64]; unsigned n; } names;
+
+static void buffer_line(gpumem_text *out, const gpumem_description *d, const gpumem_tensor *tensor, uint64_t count)
+{
+    static const char *const dtype[] = {"float32", "float32", "int64", "int32", "bool"};
+    for (const char *s = d->string + tensor->name; *s; s++)
+        if (strncmp(s, "{i}", 3) == 0) {
+            gpumem_text_char(out, '*');
+            s += 2;
+        } else if (*s == '.' && s[1] >= '0' && s[1] <= '9') { /* an item of a list */
+            gpumem_text_puts(out, ".*");
+            s += strspn(s + 1, "0123456789");
+        } else {
+            gpumem_text_char(out, *s);
+        }
+    gpumem_text_printf(out, " x%llu %s [", (unsigned long long)count, dtype[tensor->dtype]);
+    for (uint32_t i = 0; i < tensor->ndim; i++)
+        gpumem_text_printf(out, "%s%u", i ? ", " : "", tensor->dim[i].size);
+    gpumem_text_char(out, ']');
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static const char *joined(gm_arena *arena, names *l)
+{
+    gpumem_text text = {0};
+    const char *s;
+    qsort(l->at, l->n, sizeof *l->at, by_name);
+    for (unsigned i = 0; i < l->n; i++) {
+        gpumem_text_puts(&text, i ? "; " : "");
+        gpumem_text_puts(&text, l->at[i]);
+    }
+    s = gm_arena_strdup(arena, text.s ? text.s : "");
+    gpumem_text_free(&text);
+    return s;
+}
+
+/* Buffers of one name and shape in several blocks are one entry. */
+static const char *buffers_of(gm_arena *arena, const gpumem_model *m)
+{
+    const gpumem_description *d = gpumem_model_description(m);
+    const gpumem_tensor *of[64];
+    uint64_t count[64];
+    names l = {0};
+    for (uint32_t b = 0; b < d->nblock; b++)
+        for (uint32_t i = d->block[b].tensor0; i < d->block[b].tensor0 + d->block[b].ntensor; i++) {
+            const gpumem_tensor *t = &d->tensor[i];
+            unsigned k = 0;
+            if (t->role != GPUMEM_ROLE_BUFFER || t->storage != GPUMEM_NONE)
+                continue;
+            while (k < l.n && (strcmp(d->string + of[k]->name, d->string + t->name) != 0 || of[k]->dtype != t->dtype || of[k]->ndim != t->ndim ||
+                               memcmp(of[k]->dim, t->dim, t->ndim * sizeof *t->dim) != 0))
+                k++;
+            ck_assert_uint_lt(k, 64);
+            if (k == l.n) {
+                of[l.n] = t;
+                count[l.n++] = 0;
+            }
+            count[k] += d->block[b].count;
+        }
+    for (unsigned k = 0; k < l.n; k++) {
+        gpumem_text text = {0};
+        buffer_line(&text, d, of[k], count[k]);
+        l.at[k] = gm_arena_strdup(arena, text.s);
+        gpumem_text_free(&text);
+    }
+    return joined(arena, &l);
+}
+
+static gm_value *ids[2300]; /* rows of params.jsonl */
+static unsigned nids;
+
+static void remember_row(gm_arena *arena, const gm_value *row, tally *t)
+{
+    (void)t;
+    (void)arena;
+    gpumem_text text = {0};
+    gm_value_json(row, &text);
+    ids[nids] = gm_arena_zero(&kept, 1, sizeof **ids);
+    gm_json_parse(&kept, "row", text.s, text.n, ids[nids++], NULL);
+    gpumem_text_free(&text);
+}
+
+static void buffers_row(const fields *f, tally *t)
+{
+    gm_arena arena = {0};
+    gpumem_text json = {0};
+    gpumem_model_options options = {.class_name = f->at[1]};
+    gpumem_config *config;
+    gpumem_model *model;
+    gpumem_error err = {0};
+    names want = {0};
+    char *note = strstr(f->at[2], " (");
+    if (note)
+        *note = '\0';
+    for (unsigned k = 0; k < 2; k++) /* the whole config, else the minimal one */
+        for (unsigned i = 0; i < nids && json.n == 0; i++)
+            if (strcmp(string_at(ids[i], "id"), f->at[2]) == 0 && strcmp(string_at(ids[i], "kind"), k ? "published" : "real") == 0)
+                gm_value_json(gm_value_get(ids[i], "config"), &json);
+    if (json.n == 0)
+        gpumem_text_printf(&json, "{\"model_type\": \"%s\"}", f->at[0]);
+    ck_assert_int_eq(gpumem_config_parse(host, f->at[2], json.s, json.n, &config, &err), GPUMEM_OK);
+    if (gpumem_model_new(host, config, &options, &model, &err) != GPUMEM_OK) {
+        if (err.status == GPUMEM_EMODEL && !required(f->at[0])) {
+            t->unknown++;
+        } else {
+            t->wrong++;
+            fprintf(stderr, "buffers of %s: %s: %s\n", f->at[0], err.file, err.message);
+        }
+    } else {
+        for (char *item = f->n > 4 && *f->at[4] ? f->at[4] : NULL; item;) {
+            char *next = strstr(item, "; ");
+            if (next) {
+                *next = '\0';
+                next += 2;
+            }
+            want.at[want.n++] = item;
+            item = next;
+        }
+        const char *have = buffers_of(&arena, model), *said = joined(&arena, &want);
+        t->compared++;
+        if (strcmp(have, said) != 0) {
+            t->wrong++;
+            fprintf(stderr, "buffers of %s (%s):\n  %s\nbut the table says\n  %s\n", f->at[0], f->at[2], have, said);
+        }
+    }
+    gpumem_model_free(model);
+    gpumem_config_free(config);
+    gpumem_text_free(&json);
+    gm_arena_free(&arena);
+}
+
+START_TEST(buffers)
+{
+    tally t = {0};
+    char *text, *line, *next;
+    size_t n;
+    each_row(ORACLE "/params.jsonl", remember_row, &t);
+    ck_assert_int_eq(gm_file_read(&kept, ORACLE "/buffers.txt", 1 << 20, &text, &n, NULL), GPUMEM_OK);
+    for (line = text; *line; line = next) {
+        next = strchr(line, '\n');
+        *next++ = '\0';
+        if (*line == '#')
+            continue;
+        fields f = split(line, "\t");
+        ck_assert_uint_ge(f.n, 4);
+        buffers_row(&f, &t);
+    }
+    report("buffers.txt", &t);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("oracle");
+    TCase *c = tcase_create("tables");
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_test(c, params);
+    tcase_add_test(c, memory);
+    tcase_add_test(c, configs);
+    tcase_add_test(c, buffers);
+    suite_add_tcase(s, c);
+    return run_suite(s);
+}
