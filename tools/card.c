@@ -1,7 +1,6 @@
 /* GPUs: usable memory, budget, verdict. */
 #include "tool.h"
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,15 +68,17 @@ static const char *source_of(const gpumem_gpu *gpu, const char *key)
 
 bool card_read(gpumem_gpu *gpu, card *out)
 {
-    const char *label = gpumem_gpu_text(gpu, "label");
     double v;
 
     memset(out, 0, sizeof *out);
     out->gpu = gpu;
     out->key = gpumem_gpu_text(gpu, "key");
-    out->name = label ? label : gpumem_gpu_text(gpu, "name");
+    out->name = gpumem_gpu_text(gpu, "name");
     if (!out->name)
         out->name = out->key ? out->key : "";
+    out->label = gpumem_gpu_text(gpu, "label");
+    if (!out->label)
+        out->label = out->name;
     out->vendor = gpumem_gpu_text(gpu, "vendor");
     out->ecc = gpumem_gpu_text(gpu, "ecc_default");
     out->marketing_gb = gpumem_gpu_number(gpu, "marketing_gb", &v) ? v : 0;
@@ -146,7 +147,7 @@ static gpumem_status card_of_size(const char *memory, card *out, gpumem_error *e
     out->source = "user";
     if (!out->key) {
         out->key = "memory";
-        out->name = amount_unit(out->typed, bytes);
+        out->name = out->label = amount_unit(out->typed, bytes);
         out->count = 1;
     }
     return GPUMEM_OK;
@@ -176,14 +177,6 @@ gpumem_status card_open(gpumem_host *host, const options *o, card *out, gpumem_e
 }
 
 /* ---- fit ------------------------------------------------------------------------------------------------------------------------ */
-
-bool card_note(const card *c, char *buf, size_t n)
-{
-    if (c->count < 2)
-        return false;
-    snprintf(buf, n, "each of the %u GPUs holds the whole model: this version does not divide models", c->count);
-    return true;
-}
 
 verdict judge(uint64_t total, uint64_t budget)
 {

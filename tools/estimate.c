@@ -182,6 +182,19 @@ static gpumem_status judge_card(estimate *e, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+/* What the library does not say, for it is true of this question and not of the model. */
+static void collect_notes(estimate *e)
+{
+    int64_t positions;
+
+    if (gpumem_model_dim(e->model, "positions", &positions) && positions > 0 && e->point.tokens > (uint64_t)positions)
+        snprintf(e->note[e->nnote++], sizeof *e->note, "%llu tokens are more than the %lld positions of the model",
+                 (unsigned long long)e->point.tokens, (long long)positions);
+    if (e->card.count > 1)
+        snprintf(e->note[e->nnote++], sizeof *e->note,
+                 "each of the %u GPUs holds the whole model: this version does not divide models", e->card.count);
+}
+
 /* ---- all -------------------------------------------------------------------------------------------------------------------------- */
 
 gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err)
@@ -199,6 +212,7 @@ gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err)
         return s;
     e->nkey = gpumem_model_keys(e->model, &e->key);
     collect_assumptions(e);
+    collect_notes(e);
     return GPUMEM_OK;
 }
 
@@ -224,7 +238,6 @@ void say_warnings(const options *o, const gpumem_model *model)
 static void put_result(gpumem_text *t, const estimate *e)
 {
     const options *o = e->o;
-    char text[160];
 
     if (o->quiet) {
         gpumem_text_u64(t, e->result.total);
@@ -238,8 +251,8 @@ static void put_result(gpumem_text *t, const estimate *e)
         else
             put_table(t, e, &term);
         say_warnings(o, e->model);
-        if (card_note(&e->card, text, sizeof text))
-            note(o, text);
+        for (unsigned i = 0; i < e->nnote; i++)
+            note(o, e->note[i]);
     }
 }
 

@@ -18,7 +18,7 @@ static bool matches(const list *l, const card *c)
 
     if (!l->search)
         return true;
-    return (c->key && strcasestr(c->key, l->search)) || strcasestr(gpumem_gpu_text(c->gpu, "name"), l->search) ||
+    return (c->key && strcasestr(c->key, l->search)) || strcasestr(c->name, l->search) ||
            (aliases && strcasestr(aliases, l->search));
 }
 
@@ -47,8 +47,6 @@ static int add(void *self, const char *id)
     if (gpumem_gpu_open(l->host, id, &gpu, l->err) != GPUMEM_OK)
         return 1;
     card_read(gpu, &c);
-    if (gpumem_gpu_text(gpu, "name"))
-        c.name = gpumem_gpu_text(gpu, "name");
     if (!matches(l, &c)) {
         card_free(&c);
         return 0;

@@ -351,13 +351,12 @@ static void put_warnings(gpumem_text *t, const estimate *e)
 {
     const char *const *warning;
     size_t n = gpumem_model_warnings(e->model, &warning);
-    char text[160];
 
     json_open(t, "warnings", '[');
     for (size_t i = 0; i < n; i++)
         json_string(t, NULL, warning[i]);
-    if (card_note(&e->card, text, sizeof text))
-        json_string(t, NULL, text);
+    for (unsigned i = 0; i < e->nnote; i++)
+        json_string(t, NULL, e->note[i]);
     json_close(t, '[');
 }
 

@@ -156,6 +156,7 @@ typedef struct parser {
     gpumem_error *err;
     const option_info *seen[128]; /* to see afterwards whether the verb has them */
     size_t nseen;
+    const char *word;        /* the model that is not behind --model */
 } parser;
 
 static gpumem_status unknown_option(parser *p, const char *name, size_t n)
@@ -333,7 +334,7 @@ verb find_verb(const char *word)
 static gpumem_status surplus(parser *p, const char *word)
 {
     options *o = p->o;
-    const char *first = o->model ? o->model : o->nword ? o->word[0] : word;
+    const char *first = p->word ? p->word : o->nword ? o->word[0] : word;
     char text[400] = "";
     gpumem_near near;
 
@@ -370,9 +371,7 @@ static gpumem_status parse_word(parser *p, const char *word, unsigned *nwords, b
     if (*word == '\0')
         return fail(p->err, GPUMEM_EINVAL, "an empty argument");
     if (takes_model(o->verb)) {
-        if (o->model && strcmp(o->model, word) != 0)
-            return fail(p->err, GPUMEM_EINVAL, "two models: '%s' and '%s'", o->model, word);
-        o->model = word;
+        p->word = word;
     } else {
         o->word[o->nword++] = word;
     }
@@ -395,8 +394,13 @@ static gpumem_status check_verbs(parser *p)
 
 static gpumem_status check_words(parser *p)
 {
-    const options *o = p->o;
+    options *o = p->o;
     char list[64];
+
+    if (p->word && o->model && strcmp(o->model, p->word) != 0)
+        return fail(p->err, GPUMEM_EINVAL, "two models: '%s' and '%s'", o->model, p->word);
+    if (p->word)
+        o->model = p->word;
 
     if (o->help || o->version)
         return GPUMEM_OK;

@@ -86,7 +86,7 @@ void put_title(gpumem_text *t, const estimate *e, const terminal *term)
              (unsigned long long)e->point.batch, e->point.batch == 1 ? "" : "s");
     join(&j, STYLE_PLAIN, s);
     if (e->has_card) {
-        snprintf(s, sizeof s, "%u %s %s", e->card.count, term->glyph->times, e->card.name);
+        snprintf(s, sizeof s, "%u %s %s", e->card.count, term->glyph->times, e->card.label);
         join(&j, STYLE_PLAIN, s);
     }
     gpumem_text_char(t, '\n');
@@ -195,7 +195,7 @@ static layout lay_out(const estimate *e, const terminal *term)
         if (!e->line[i].sub)
             l.sum += e->result.line[i];
     }
-    if (!e->complete)
+    if (!e->complete && e->training)
         widen(&l.name, strlen("between steps"));
     widen(&l.name, strlen("activations"));
     if (l.sum > largest)
@@ -343,7 +343,7 @@ static void put_smallest(gpumem_text *t, const estimate *e, const terminal *term
         return;
     verdict v = judge(e->result.total, best.budget);
     snprintf(kind, sizeof kind, "%s", v == VERDICT_TIGHT ? "TIGHT" : "FITS");
-    gpumem_text_printf(&line, "smallest GPU that fits: %s (%s, %u%%, %s)", best.name, best.key,
+    gpumem_text_printf(&line, "smallest GPU that fits: %s (%s, %u%%, %s)", best.label, best.key,
                        percent(e->result.total, best.budget), kind);
     put_repeat(t, " ", INDENT);
     put_wrapped(t, line.s ? line.s : "", INDENT, INDENT + 2, term->width);

@@ -37,7 +37,7 @@ void json_line(gpumem_text *t); /* the next member of the outermost object start
 typedef enum verdict { VERDICT_UNKNOWN, VERDICT_FITS, VERDICT_TIGHT, VERDICT_NO } verdict;
 typedef struct card { /* a GPU, or a size that was typed */
     gpumem_gpu *gpu;       /* NULL: only a size */
-    const char *key, *name, *vendor, *ecc, *source;
+    const char *key, *name, *label, *vendor, *ecc, *source;
     double marketing_gb;   /* 0: not known, as below */
     uint64_t driver_total, visible, free_at_start, budget;
     unsigned count;
@@ -50,7 +50,6 @@ void card_free(card *c);
 bool smallest_card(gpumem_host *host, uint64_t total, card *out); /* the GPU of the list with the least usable memory that holds it */
 void card_json(gpumem_text *t, const card *c, bool count);
 verdict judge(uint64_t total, uint64_t budget);
-bool card_note(const card *c, char *buf, size_t n); /* what several of them mean; false: nothing to say */
 const char *verdict_name(verdict v); /* fits, tight, no */
 /* Calls back for each GPU that is not shadowed. */
 gpumem_status each_id(gpumem_host *host, gpumem_kind kind, int (*each)(void *self, const char *id), void *self, gpumem_error *err);
@@ -80,6 +79,8 @@ typedef struct estimate {
     size_t nkey;
     assumption assumption[MAX_ASSUMPTIONS];
     unsigned nassumption;
+    char note[2][160]; /* beside the model's warnings */
+    unsigned nnote;
 } estimate;
 
 gpumem_status open_host(const options *o, gpumem_host **out, gpumem_error *err);
