@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define ALIGN _Alignof(max_align_t)
-#define FIRST ((size_t)64 << 10)
+#define FIRST ((size_t)16 << 10)
 #define LARGEST ((size_t)4 << 20)
 
 struct gm_arena_chunk {

@@ -66,32 +66,54 @@ static gpumem_status add_port(gm_ports *p, uint32_t port, uint32_t tensor, gpume
     return s;
 }
 
-/* Steps that are resolved late name ports that were not there when the build began. */
-static gpumem_status ports_grow(gm_build *b, gpumem_error *err)
+static gpumem_status more_ports(gm_build *b, gpumem_error *err)
 {
-    uint32_t n = b->f->nport, old = b->nport;
-    if (n <= old)
-        return GPUMEM_OK;
-    n += 16;
-    uint32_t *local = realloc(b->local, n * sizeof *local), *global;
-    if (local)
-        b->local = local;
-    global = realloc(b->global, n * sizeof *global);
-    if (global)
-        b->global = global;
-    bool *written = realloc(b->written, n * sizeof *written), *read;
-    if (written)
-        b->written = written;
-    read = realloc(b->read, n * sizeof *read);
-    if (read)
-        b->read = read;
-    if (!local || !global || !written || !read)
-        return gm_no_memory(err);
-    for (uint32_t i = old; i < n; i++) {
-        b->local[i] = b->global[i] = GPUMEM_NONE;
-        b->written[i] = b->read[i] = false;
+    uint32_t n = b->max_port ? b->max_port * 2 : 32;
+    void *grown[5];
+    void *const old[5] = {b->portname, b->local, b->global, b->written, b->read};
+    const size_t size[5] = {sizeof *b->portname, sizeof *b->local, sizeof *b->global, sizeof *b->written, sizeof *b->read};
+    for (int i = 0; i < 5; i++) { /* of the model's arena: there are few ports */
+        grown[i] = gm_arena_zero(&b->m->arena, n, size[i]);
+        if (grown[i] == NULL)
+            return gm_no_memory(err);
+        if (b->nport)
+            memcpy(grown[i], old[i], b->nport * size[i]);
     }
-    b->nport = n;
+    b->portname = grown[0];
+    b->local = grown[1];
+    b->global = grown[2];
+    b->written = grown[3];
+    b->read = grown[4];
+    b->max_port = n;
+    return GPUMEM_OK;
+}
+
+gpumem_status gm_build_port(gm_build *b, int family_port, uint32_t *out, gpumem_error *err)
+{
+    gm_frame *fr = b->frame;
+    uint32_t at = (uint32_t)family_port, i = 0;
+    if (at >= fr->nport) {
+        uint32_t n = fr->f->nport + 16;
+        uint32_t *now = realloc(fr->port, n * sizeof *now);
+        if (now == NULL)
+            return gm_no_memory(err);
+        memset(now + fr->nport, 0, (n - fr->nport) * sizeof *now);
+        fr->port = now;
+        fr->nport = n;
+    }
+    if (fr->port[at] == 0) {
+        while (i < b->nport && strcmp(b->portname[i], fr->f->port[at]) != 0)
+            i++;
+        if (i == b->nport) {
+            if (b->nport == b->max_port && more_ports(b, err) != GPUMEM_OK)
+                return GPUMEM_ENOMEM;
+            b->portname[i] = fr->f->port[at];
+            b->local[i] = b->global[i] = GPUMEM_NONE;
+            b->nport++;
+        }
+        fr->port[at] = i + 1;
+    }
+    *out = fr->port[at] - 1;
     return GPUMEM_OK;
 }
 
@@ -110,8 +132,6 @@ static gpumem_status append(gm_build *b, uint32_t block, gpumem_error *err)
 gpumem_status gm_build_begin(gm_build *b, const char *name, uint32_t layer, gpumem_error *err)
 {
     gpumem_status s = room(&b->m->block, sizeof *b->m->block, b->nblock, &b->max_block, 1, MAX_TENSORS, err);
-    if (s == GPUMEM_OK)
-        s = ports_grow(b, err);
     if (s != GPUMEM_OK)
         return s;
     gpumem_block *k = &b->m->block[b->nblock];
@@ -174,7 +194,7 @@ static gpumem_status read_port(gm_build *b, const gm_step *st, uint32_t port, ui
         return GPUMEM_OK;
     if (b->global[port] == GPUMEM_NONE) {
         char what[128];
-        snprintf(what, sizeof what, "nothing has written the port '%.64s' that it reads", b->f->port[port]);
+        snprintf(what, sizeof what, "nothing has written the port '%.64s' that it reads", b->portname[port]);
         return step_fail(st, err, GPUMEM_EPLUGIN, what);
     }
     if ((s = room(&e->tensor, sizeof *e->tensor, e->ntensor, &e->max_tensor, 1, MAX_TENSORS, err)) != GPUMEM_OK)
@@ -184,7 +204,7 @@ static gpumem_status read_port(gm_build *b, const gm_step *st, uint32_t port, ui
         t.storage = t.storage == GPUMEM_NONE ? b->global[port] : t.storage;
     } else { /* the block that made it has its bytes: the import says so */
         t.storage = GPUMEM_NONE;
-        t.name = gm_build_string(b, b->f->port[port], strlen(b->f->port[port]), err);
+        t.name = gm_build_string(b, b->portname[port], strlen(b->portname[port]), err);
         if (t.name == GPUMEM_NONE)
             return GPUMEM_ENOMEM;
     }
@@ -198,7 +218,7 @@ static gpumem_status read_port(gm_build *b, const gm_step *st, uint32_t port, ui
 static gpumem_status wire_port(gm_build *b, const gm_wire *w, int *port, gpumem_error *err)
 {
     bool yes;
-    gpumem_status s = gm_values_true(&b->values, w->when, &yes, err);
+    gpumem_status s = gm_values_true(&b->frame->values, w->when, &yes, err);
     *port = yes ? w->port : w->otherwise;
     return s;
 }
@@ -210,8 +230,11 @@ static gpumem_status read_inputs(gm_build *b, const gm_step *st, uint32_t *in, g
         int port;
         in[i] = GPUMEM_NONE;
         s = wire_port(b, &st->in[i], &port, err);
-        if (s == GPUMEM_OK && port >= 0)
-            s = read_port(b, st, (uint32_t)port, &in[i], err);
+        if (s == GPUMEM_OK && port >= 0) {
+            uint32_t id;
+            if ((s = gm_build_port(b, port, &id, err)) == GPUMEM_OK)
+                s = read_port(b, st, id, &in[i], err);
+        }
         size_t n = strlen(st->component->in[i]);
         if (s == GPUMEM_OK && in[i] == GPUMEM_NONE && (n == 0 || st->component->in[i][n - 1] != '?'))
             s = step_fail(st, err, GPUMEM_EPLUGIN, "a port that it needs is null");
@@ -298,6 +321,26 @@ static const char *renamed(const gm_step *st, const char *own, const char **rest
     return "";
 }
 
+/* The first part of the path as the families around this one rename it. */
+static void rename_path(gm_build *b)
+{
+    for (const gm_frame *fr = b->frame; fr && fr->part; fr = fr->outer) {
+        char *s = b->path.s;
+        size_t n = s ? strcspn(s, ".") : 0;
+        for (uint32_t i = 0; i < fr->part->nrename; i++) {
+            const gm_rename *r = &fr->part->rename[i];
+            gpumem_text now = {0};
+            if (strncmp(r->from, s, n) != 0 || r->from[n] != 0)
+                continue;
+            gpumem_text_puts(&now, r->to);
+            gpumem_text_puts(&now, *r->to ? s + n : s + n + (s[n] == '.'));
+            gpumem_text_free(&b->path);
+            b->path = now;
+            break;
+        }
+    }
+}
+
 /* Weights and buffers get their whole path: where the layer is, where the step is, their own name. */
 static gpumem_status name_stored(gm_build *b, const gm_step *st, const char *at, uint32_t tensor0, gpumem_error *err)
 {
@@ -319,6 +362,7 @@ static gpumem_status name_stored(gm_build *b, const gm_step *st, const char *at,
         }
         gpumem_text_puts(&b->path, to);
         gpumem_text_puts(&b->path, rest);
+        rename_path(b);
         if (b->path.failed)
             return gm_no_memory(err);
         uint32_t name = gm_build_string(b, b->path.s, b->path.n, err);
@@ -347,10 +391,9 @@ gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t n
     gm_arena_mark mark;
     gpumem_status s;
     bool yes;
-    if ((s = gm_values_true(&b->values, st->when, &yes, err)) != GPUMEM_OK || !yes)
+    if ((s = gm_values_true(&b->frame->values, st->when, &yes, err)) != GPUMEM_OK || !yes)
         return s;
-    if ((s = gm_family_resolve(b->f, st, err)) != GPUMEM_OK || (s = ports_grow(b, err)) != GPUMEM_OK ||
-        (s = read_inputs(b, st, in, err)) != GPUMEM_OK)
+    if ((s = gm_family_resolve(b->frame->f, st, err)) != GPUMEM_OK || (s = read_inputs(b, st, in, err)) != GPUMEM_OK)
         return s;
     note_plugin(b->m, st);
     mark = gm_arena_mark_of(&b->m->arena);
@@ -358,7 +401,7 @@ gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t n
     if (param == NULL)
         return gm_no_memory(err);
     for (uint32_t i = 0; i < st->component->nparam; i++)
-        if ((s = gm_values_param(&b->values, st, i, &param[i], err)) != GPUMEM_OK)
+        if ((s = gm_values_param(&b->frame->values, st, i, &param[i], err)) != GPUMEM_OK)
             return s;
     op0 = b->e->nop;
     tensor0 = b->e->ntensor;
@@ -375,8 +418,11 @@ gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t n
         if (out[i] != GPUMEM_NONE && st->lives >= 0 && out[i] >= tensor0)
             b->e->tensor[out[i]].lives = (uint8_t)st->lives;
         if (port >= 0) {
-            b->local[port] = out[i];
-            b->written[port] = true;
+            uint32_t id;
+            if ((s = gm_build_port(b, port, &id, err)) != GPUMEM_OK)
+                return s;
+            b->local[id] = out[i];
+            b->written[id] = true;
         }
     }
     return GPUMEM_OK;

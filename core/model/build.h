@@ -13,16 +13,26 @@ typedef struct gm_layer_block { /* a distinct layer of the stack that is being b
     size_t nkey;
 } gm_layer_block;
 
+/* A family at work: the model's own, or one that is a stack of it. */
+typedef struct gm_frame {
+    gm_family *f;
+    gm_values values;
+    uint32_t *port; /* by the family's port: the build's, plus one; 0: not looked up yet */
+    uint32_t nport;
+    const gm_stack *part; /* of the outer family: renames; NULL: the outermost */
+    struct gm_frame *outer;
+} gm_frame;
+
 typedef struct gm_build {
     gpumem_model *m;
-    gm_family *f;
     gpumem_emit *e;
-    gm_values values;
+    gm_frame *frame;
     regex_t *freeze; /* or NULL */
     bool freeze_others;
+    const char **portname;    /* ports of all families, by name */
     uint32_t *local, *global; /* by port: its tensor in this block, and the last one that any block wrote */
     bool *written, *read;     /* by port: by this block; by any block */
-    uint32_t nport;
+    uint32_t nport, max_port;
     gm_ports imports, exports;
     uint32_t nblock, max_block, nsequence, max_sequence;
     gm_layer_block *distinct;
@@ -37,5 +47,7 @@ gpumem_status gm_build_begin(gm_build *b, const char *name, uint32_t layer, gpum
 gpumem_status gm_build_end(gm_build *b, gpumem_error *err);
 /* Another run of a block that is there already. */
 gpumem_status gm_build_again(gm_build *b, uint32_t block, gpumem_error *err);
+/* The build's port of a family's. */
+gpumem_status gm_build_port(gm_build *b, int family_port, uint32_t *out, gpumem_error *err);
 gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t number, gpumem_error *err);
 #endif

@@ -23,24 +23,44 @@ static gpumem_status make_symbols(gm_build *b, gpumem_error *err)
         return gm_no_memory(err);
     e->max_sym = GPUMEM_MAX_SYMBOLS;
     e->sym[0].name = "1";
-    for (uint32_t i = 0; i < b->f->nsymbol; i++)
-        e->sym[i + 1].name = b->f->symbol[i].input;
-    e->nsym = b->f->nsymbol + 1;
+    e->nsym = 1;
+    return GPUMEM_OK;
+}
+
+/* The description's symbol of an input of the evaluation; families share it. */
+static gpumem_status symbol_of(gm_build *b, const char *input, uint8_t *out, gpumem_error *err)
+{
+    gpumem_emit *e = b->e;
+    uint32_t i = 1;
+    while (i < e->nsym && (e->sym[i].op != GPUMEM_SYM_INPUT || strcmp(e->sym[i].name, input) != 0))
+        i++;
+    if (i == e->max_sym)
+        return gm_fail(err, GPUMEM_EPLUGIN, b->frame->f->manifest->path, 0, 0, "symbols: more than %d in one model", GPUMEM_MAX_SYMBOLS);
+    if (i == e->nsym)
+        e->sym[e->nsym++] = (gpumem_symbol){.op = GPUMEM_SYM_INPUT, .name = input};
+    *out = (uint8_t)i;
     return GPUMEM_OK;
 }
 
 static gpumem_status make_inputs(gm_build *b, gpumem_error *err)
 {
-    for (uint32_t i = 0; i < b->f->ninput; i++) {
-        const gm_input *in = &b->f->input[i];
+    const gm_family *f = b->frame->f;
+    for (uint32_t i = 0; i < f->ninput; i++) {
+        const gm_input *in = &f->input[i];
         gpumem_dim dim[GPUMEM_MAX_DIMS];
+        uint32_t port;
         gpumem_status s = gm_build_reserve(b, err);
+        if (s == GPUMEM_OK)
+            s = gm_build_port(b, in->port, &port, err);
+        for (uint32_t d = 0; s == GPUMEM_OK && d < in->ndim && d < GPUMEM_MAX_DIMS; d++) {
+            uint8_t sym = 0;
+            s = symbol_of(b, f->symbol[in->sym[d] - 1].input, &sym, err);
+            dim[d] = gpumem_dim_of(1, sym, d == 0 ? GPUMEM_AXIS_BATCH : GPUMEM_AXIS_SEQ);
+        }
         if (s != GPUMEM_OK)
             return s;
-        for (uint32_t d = 0; d < in->ndim && d < GPUMEM_MAX_DIMS; d++)
-            dim[d] = gpumem_dim_of(1, in->sym[d], d == 0 ? GPUMEM_AXIS_BATCH : GPUMEM_AXIS_SEQ);
-        b->local[in->port] = gpumem_emit_tensor(b->e, in->name, GPUMEM_ROLE_INPUT, 0, in->dtype, in->ndim, dim);
-        b->written[in->port] = true;
+        b->local[port] = gpumem_emit_tensor(b->e, in->name, GPUMEM_ROLE_INPUT, 0, in->dtype, in->ndim, dim);
+        b->written[port] = true;
         if (b->e->status != GPUMEM_OK)
             return gm_fail(err, GPUMEM_EINTERNAL, NULL, 0, 0, "an input could not be described");
     }
@@ -49,16 +69,16 @@ static gpumem_status make_inputs(gm_build *b, gpumem_error *err)
 
 static gpumem_status make_buffers(gm_build *b, gpumem_error *err)
 {
-    for (uint32_t i = 0; i < b->f->nbuffer; i++) {
-        const gm_buffer *from = &b->f->buffer[i];
+    for (uint32_t i = 0; i < b->frame->f->nbuffer; i++) {
+        const gm_buffer *from = &b->frame->f->buffer[i];
         gpumem_dim dim[GPUMEM_MAX_DIMS];
         bool yes;
-        gpumem_status s = gm_values_true(&b->values, from->when, &yes, err);
+        gpumem_status s = gm_values_true(&b->frame->values, from->when, &yes, err);
         if (s == GPUMEM_OK && yes)
             s = gm_build_reserve(b, err);
         for (uint32_t d = 0; s == GPUMEM_OK && yes && d < from->ndim; d++) {
             gm_value x;
-            s = gm_values_eval(&b->values, from->shape[d], &x, err);
+            s = gm_values_eval(&b->frame->values, from->shape[d], &x, err);
             if (s == GPUMEM_OK && (x.type != GM_INT || x.v.i < 1 || x.v.i > GPUMEM_SIZE_MAX))
                 s = gm_fail(err, GPUMEM_ECONFIG, gm_expr_file(from->shape[d]), gm_expr_line(from->shape[d]), gm_expr_column(from->shape[d]),
                             "the shape of the buffer %s: expected an integer of 1 or more", from->name);
@@ -70,7 +90,7 @@ static gpumem_status make_buffers(gm_build *b, gpumem_error *err)
         if (yes)
             gpumem_emit_tensor(b->e, from->name, GPUMEM_ROLE_BUFFER, 0, from->dtype, from->ndim, dim);
         if (b->e->status != GPUMEM_OK)
-            return gm_fail(err, GPUMEM_EPLUGIN, b->f->manifest->path, 0, 0, "the buffer %s could not be described", from->name);
+            return gm_fail(err, GPUMEM_EPLUGIN, b->frame->f->manifest->path, 0, 0, "the buffer %s could not be described", from->name);
     }
     return GPUMEM_OK;
 }
@@ -128,7 +148,7 @@ static void key_wire(gm_build *b, const gm_wire *w, gpumem_error *err, gpumem_st
 {
     bool yes = true;
     if (*s == GPUMEM_OK && w->when)
-        *s = gm_values_true(&b->values, w->when, &yes, err);
+        *s = gm_values_true(&b->frame->values, w->when, &yes, err);
     gpumem_text_char(&b->key, yes ? 'y' : 'n');
 }
 
@@ -141,15 +161,15 @@ static gpumem_status layer_key(gm_build *b, gm_stack *st, gpumem_error *err)
         gm_step *step = &st->layer.step[i];
         bool yes = true;
         if (step->when)
-            s = gm_values_true(&b->values, step->when, &yes, err);
+            s = gm_values_true(&b->frame->values, step->when, &yes, err);
         gpumem_text_char(&b->key, yes ? '+' : '-');
-        if (s != GPUMEM_OK || !yes || (s = gm_family_resolve(b->f, step, err)) != GPUMEM_OK || !step->by_layer)
+        if (s != GPUMEM_OK || !yes || (s = gm_family_resolve(b->frame->f, step, err)) != GPUMEM_OK || !step->by_layer)
             continue;
         for (uint32_t k = 0; s == GPUMEM_OK && k < step->component->nparam; k++) {
             gm_value x;
             if (gm_expr_constant(step->param[k], &x))
                 continue;
-            if ((s = gm_values_eval(&b->values, step->param[k], &x, err)) == GPUMEM_OK) {
+            if ((s = gm_values_eval(&b->frame->values, step->param[k], &x, err)) == GPUMEM_OK) {
                 gm_value_json(&x, &b->key);
                 gpumem_text_char(&b->key, ';');
             }
@@ -216,7 +236,7 @@ static gpumem_status remember_layer(gm_build *b, const char *key, size_t n, gpum
 static gpumem_status build_layer(gm_build *b, gm_stack *st, uint32_t layer, gpumem_error *err)
 {
     size_t n = b->key.n;
-    char *key = gm_arena_strndup(&b->values.arena, b->key.s, n);
+    char *key = gm_arena_strndup(&b->frame->values.arena, b->key.s, n);
     gpumem_status s = key ? gm_build_begin(b, "layer", layer, err) : gm_no_memory(err);
     uint32_t tensor0 = b->e->ntensor;
     for (uint32_t i = 0; s == GPUMEM_OK && i < st->layer.n; i++)
@@ -240,11 +260,11 @@ static gpumem_status count_layers(gm_build *b, gm_stack *st, uint32_t *out, gpum
 {
     gm_value x;
     char keys[200], shown[64];
-    gpumem_status s = gm_values_eval(&b->values, st->layers, &x, err);
+    gpumem_status s = gm_values_eval(&b->frame->values, st->layers, &x, err);
     if (s != GPUMEM_OK)
         return s;
     if (x.type != GM_INT || x.v.i < 1 || x.v.i > MAX_LAYERS) {
-        gm_family_blame(b->f, st->layers, keys, sizeof keys);
+        gm_family_blame(b->frame->f, st->layers, keys, sizeof keys);
         return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s: the number of layers is %s, expected an integer from 1 to %d", keys,
                        gm_value_show(&x, shown, sizeof shown), MAX_LAYERS);
     }
@@ -255,12 +275,12 @@ static gpumem_status count_layers(gm_build *b, gm_stack *st, uint32_t *out, gpum
 static gpumem_status build_layers(gm_build *b, gm_stack *st, gpumem_error *err)
 {
     uint32_t layers = 0;
-    gpumem_status s = count_layers(b, st, &layers, err);
+    gpumem_status s = st->layers ? count_layers(b, st, &layers, err) : GPUMEM_OK;
     uint32_t last = GPUMEM_NONE;
     b->ndistinct = 0;
     for (uint32_t i = 0; s == GPUMEM_OK && i < layers; i++) {
         const gm_layer_block *d = NULL;
-        b->values.layer = i;
+        b->frame->values.layer = i;
         if ((s = layer_key(b, st, err)) != GPUMEM_OK)
             break;
         if ((d = find_layer(b, i)) == NULL) {
@@ -274,7 +294,7 @@ static gpumem_status build_layers(gm_build *b, gm_stack *st, gpumem_error *err)
         if (s == GPUMEM_OK)
             last = b->m->sequence[b->nsequence - 1];
     }
-    b->values.layer = -1;
+    b->frame->values.layer = -1;
     return s;
 }
 
@@ -304,7 +324,7 @@ static gpumem_status finish_ports(gm_build *b, gpumem_error *err)
     gpumem_model *m = b->m;
     uint32_t n = 0;
     m->port = malloc((b->imports.n + b->exports.n + 1u) * sizeof *m->port);
-    m->portname = malloc((b->f->nport + 1u) * sizeof *m->portname);
+    m->portname = malloc((b->nport + 1u) * sizeof *m->portname);
     if (m->port == NULL || m->portname == NULL)
         return gm_no_memory(err);
     for (uint32_t i = 0; i < b->nblock; i++) {
@@ -322,13 +342,13 @@ static gpumem_status finish_ports(gm_build *b, gpumem_error *err)
             }
         k->nexport = nout;
     }
-    for (uint32_t i = 0; i < b->f->nport; i++) {
-        m->portname[i] = gm_build_string(b, b->f->port[i], strlen(b->f->port[i]), err);
+    for (uint32_t i = 0; i < b->nport; i++) {
+        m->portname[i] = gm_build_string(b, b->portname[i], strlen(b->portname[i]), err);
         if (m->portname[i] == GPUMEM_NONE)
             return GPUMEM_ENOMEM;
     }
     m->d.nport = n;
-    m->d.nportname = b->f->nport;
+    m->d.nportname = b->nport;
     return GPUMEM_OK;
 }
 
@@ -367,82 +387,173 @@ static gpumem_status finish(gm_build *b, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+/* Of a model that is composed of others, a size is what it says itself, else what the last of them says. */
+static void set_dim(gm_build *b, const char *name, int64_t value)
+{
+    gpumem_model *m = b->m;
+    uint32_t i = 0;
+    while (i < m->d.ndim && strcmp(m->dim[i].name, name) != 0)
+        i++;
+    if (i < m->d.ndim && b->frame->outer && gm_family_slot(m->subject.family, GM_NAME_DIM, name) >= 0)
+        return;
+    m->dim[i] = (gpumem_named){name, value};
+    if (i == m->d.ndim)
+        m->d.ndim++;
+}
+
 /* The sizes that closed formulas ask for; what other dims divide by comes first. */
 static gpumem_status make_dims(gm_build *b, gpumem_error *err)
 {
     static const char *const name[] = {"hidden", "layers", "heads", "vocab", "kv_heads", "head_dim", "intermediate", "positions"};
     for (size_t i = 0; i < COUNT(name); i++) {
-        int slot = gm_family_slot(b->f, GM_NAME_DIM, name[i]);
+        int slot = gm_family_slot(b->frame->f, GM_NAME_DIM, name[i]);
         char keys[200], shown[64];
         const gm_expr *expr;
         gm_value x;
         if (slot < 0)
             continue;
-        expr = b->f->name[slot].expr;
-        gpumem_status s = gm_values_eval(&b->values, expr, &x, err);
+        expr = b->frame->f->name[slot].expr;
+        gpumem_status s = gm_values_eval(&b->frame->values, expr, &x, err);
         if (s != GPUMEM_OK)
             return s;
         if (x.type == GM_NULL || x.type == GM_LIST)
             continue;
-        gm_family_blame(b->f, expr, keys, sizeof keys);
+        gm_family_blame(b->frame->f, expr, keys, sizeof keys);
         if (x.type != GM_INT || x.v.i < 1 || x.v.i > GPUMEM_SIZE_MAX)
             return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s%s'%s' is %s, expected an integer from 1 to %d", keys, *keys ? ": " : "", name[i],
                            gm_value_show(&x, shown, sizeof shown), GPUMEM_SIZE_MAX);
-        b->m->dim[b->m->d.ndim++] = (gpumem_named){name[i], x.v.i};
+        set_dim(b, name[i], x.v.i);
     }
     return GPUMEM_OK;
 }
 
 static gpumem_status check_required(gm_build *b, gpumem_error *err)
 {
-    for (uint32_t i = 0; i < b->f->nrequire; i++) {
+    for (uint32_t i = 0; i < b->frame->f->nrequire; i++) {
         bool yes;
-        gpumem_status s = gm_values_true(&b->values, b->f->require[i].that, &yes, err);
+        gpumem_status s = gm_values_true(&b->frame->values, b->frame->f->require[i].that, &yes, err);
         if (s != GPUMEM_OK)
             return s;
         if (!yes) {
-            gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s", b->f->require[i].say);
-            gm_tip(err, "%s:%u: it must be that %s", gm_expr_file(b->f->require[i].that), gm_expr_line(b->f->require[i].that),
-                   gm_expr_text(b->f->require[i].that));
+            gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s", b->frame->f->require[i].say);
+            gm_tip(err, "%s:%u: it must be that %s", gm_expr_file(b->frame->f->require[i].that), gm_expr_line(b->frame->f->require[i].that),
+                   gm_expr_text(b->frame->f->require[i].that));
             return GPUMEM_ECONFIG;
         }
     }
     return GPUMEM_OK;
 }
 
-static gpumem_status build_all(gm_build *b, const char *freeze, regex_t *regex, gpumem_error *err)
+static gpumem_status build_family(gm_build *b, gpumem_error *err);
+
+static const gm_class *class_with(const gm_family *f, const char *task)
 {
-    gpumem_status s;
-    if ((s = make_freeze(b, freeze, regex, err)) != GPUMEM_OK || (s = make_dims(b, err)) != GPUMEM_OK ||
-        (s = check_required(b, err)) != GPUMEM_OK || (s = make_symbols(b, err)) != GPUMEM_OK)
+    for (uint32_t i = 0; i < f->nclass; i++)
+        if (strcmp(f->classes[i].task, task) == 0)
+            return &f->classes[i];
+    return NULL;
+}
+
+/* What a stack that is another family describes: its model_type, its mapping of the config, its class. */
+static gpumem_status part_subject(gm_build *b, const gm_stack *st, gm_subject *out, gpumem_error *err)
+{
+    static const gm_value empty = {.type = GM_MAP};
+    const gm_subject *outer = b->frame->values.subject;
+    const gm_value *own = st->config ? gm_value_get(outer->values, st->config) : outer->values;
+    const gm_class *c;
+    gm_value type;
+    gpumem_status s = gm_values_eval(&b->frame->values, st->family, &type, err);
+    if (s != GPUMEM_OK)
         return s;
-    for (uint32_t i = 0; i < b->f->nstack; i++) {
-        gm_stack *st = &b->f->stack[i];
-        if ((s = build_around(b, "before", &st->before, i == 0, err)) != GPUMEM_OK || (s = build_layers(b, st, err)) != GPUMEM_OK ||
+    if (type.type != GM_STRING)
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "family: expected a model_type");
+    if (own && own->type != GM_MAP && own->type != GM_NULL)
+        return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s%s: expected a mapping, not %s", outer->prefix, st->config, gm_type_name((gm_type)own->type));
+    out->values = own && own->type == GM_MAP ? own : st->otherwise ? st->otherwise : &empty;
+    out->model_type = type.v.s;
+    if ((s = gm_host_family(b->m->host, type.v.s, &out->family, err)) != GPUMEM_OK)
+        return s;
+    c = class_with(out->family, st->task);
+    if (c == NULL)
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "the family '%s' has no class for the task '%s'", type.v.s, st->task);
+    out->class_name = c->name;
+    out->task = c->task;
+    gpumem_text_clear(&b->path);
+    gpumem_text_puts(&b->path, outer->prefix);
+    if (st->config) {
+        gpumem_text_puts(&b->path, st->config);
+        gpumem_text_char(&b->path, '.');
+    }
+    out->prefix = b->path.n ? gm_arena_strndup(&b->m->arena, b->path.s, b->path.n) : "";
+    return out->prefix && !b->path.failed ? GPUMEM_OK : gm_no_memory(err);
+}
+
+static gpumem_status build_part(gm_build *b, const gm_stack *st, gpumem_error *err)
+{
+    gm_subject *subject = gm_arena_zero(&b->m->arena, 1, sizeof *subject);
+    gm_frame frame = {.part = st, .outer = b->frame};
+    uint32_t depth = 0;
+    gpumem_status s;
+    for (const gm_frame *fr = b->frame; fr; fr = fr->outer)
+        depth++;
+    if (depth > 4)
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "family: more than 4 families in one another");
+    if (subject == NULL)
+        return gm_no_memory(err);
+    if ((s = part_subject(b, st, subject, err)) != GPUMEM_OK)
+        return s;
+    if (b->m->npart < sizeof b->m->part / sizeof *b->m->part)
+        b->m->part[b->m->npart++] = subject->family;
+    frame.f = subject->family;
+    gm_values_init(&frame.values, b->m, subject);
+    b->frame = &frame;
+    s = build_family(b, err);
+    b->frame = frame.outer;
+    free(frame.port);
+    gm_values_free(&frame.values);
+    return s;
+}
+
+static gpumem_status build_family(gm_build *b, gpumem_error *err)
+{
+    gm_family *f = b->frame->f;
+    bool first = true;
+    gpumem_status s;
+    if ((s = make_dims(b, err)) != GPUMEM_OK || (s = check_required(b, err)) != GPUMEM_OK)
+        return s;
+    for (uint32_t i = 0; i < f->nstack; i++) {
+        gm_stack *st = &f->stack[i];
+        if (st->family) {
+            if ((s = build_part(b, st, err)) != GPUMEM_OK)
+                return s;
+            continue;
+        }
+        if ((s = build_around(b, "before", &st->before, first, err)) != GPUMEM_OK || (s = build_layers(b, st, err)) != GPUMEM_OK ||
             (s = build_around(b, "after", &st->after, false, err)) != GPUMEM_OK)
             return s;
+        first = false;
     }
-    return finish(b, err);
+    return GPUMEM_OK;
 }
 
 gpumem_status gm_model_describe(gpumem_model *m, const char *freeze, gpumem_error *err)
 {
-    gm_build b = {.m = m, .f = m->family, .e = &m->e};
+    gm_frame frame = {.f = m->subject.family};
+    gm_build b = {.m = m, .e = &m->e, .frame = &frame};
     regex_t regex;
+    gpumem_status s;
     m->e.size = sizeof m->e;
-    gm_values_init(&b.values, m);
-    gpumem_status s = build_all(&b, freeze, &regex, err);
+    gm_values_init(&frame.values, m, &m->subject);
+    if ((s = make_freeze(&b, freeze, &regex, err)) == GPUMEM_OK && (s = make_symbols(&b, err)) == GPUMEM_OK && (s = build_family(&b, err)) == GPUMEM_OK)
+        s = finish(&b, err);
     if (b.freeze)
         regfree(&regex);
-    free(b.local);
-    free(b.global);
-    free(b.written);
-    free(b.read);
+    free(frame.port);
     free(b.imports.port);
     free(b.exports.port);
     free(b.distinct);
     gpumem_text_free(&b.key);
     gpumem_text_free(&b.path);
-    gm_values_free(&b.values);
+    gm_values_free(&frame.values);
     return s;
 }

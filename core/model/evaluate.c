@@ -8,10 +8,11 @@ enum { UNKNOWN, BUSY, KNOWN, ABSENT };
 static gpumem_status name_value(void *self, int slot, gm_value *out, gpumem_error *err);
 static gpumem_status key_value(void *self, int slot, bool literal, bool *found, gm_value *out, gpumem_error *err);
 
-void gm_values_init(gm_values *v, gpumem_model *model)
+void gm_values_init(gm_values *v, gpumem_model *model, const gm_subject *subject)
 {
     memset(v, 0, sizeof *v);
     v->model = model;
+    v->subject = subject;
     v->layer = -1;
     v->scope = (gm_scope){v, &v->arena, name_value, key_value};
 }
@@ -26,7 +27,7 @@ void gm_values_free(gm_values *v)
 static gm_slot *slot_of(gm_values *v, int slot, gpumem_error *err)
 {
     if ((uint32_t)slot >= v->n) { /* steps that are resolved later add names */
-        uint32_t n = v->model->family->nname + 32;
+        uint32_t n = v->subject->family->nname + 32;
         gm_slot *now = realloc(v->slot, n * sizeof *now);
         if (now == NULL) {
             gm_no_memory(err);
@@ -65,7 +66,7 @@ static gpumem_status check_type(const gm_values *v, const gm_name *n, const char
     well = x->type == d->type || (d->type == GM_REAL && x->type == GM_INT) || x->type == GM_LIST || x->type == GM_MAP;
     if (well)
         return GPUMEM_OK;
-    return gm_fail(err, GPUMEM_ECONFIG, where(v->model), 0, 0, "%s is %s, expected %s", key, gm_value_show(x, shown, sizeof shown), expected[d->type]);
+    return gm_fail(err, GPUMEM_ECONFIG, where(v->model), 0, 0, "%s%s is %s, expected %s", v->subject->prefix, key, gm_value_show(x, shown, sizeof shown), expected[d->type]);
 }
 
 static gpumem_status remember(gm_values *v, int slot, uint8_t origin, uint8_t alias, gpumem_error *err)
@@ -78,26 +79,26 @@ static gpumem_status remember(gm_values *v, int slot, uint8_t origin, uint8_t al
             return gm_no_memory(err);
         m->used = now;
     }
-    m->used[m->nused++] = (struct gm_used_key){slot, origin, alias};
+    m->used[m->nused++] = (struct gm_used_key){v->subject, slot, origin, alias};
     return GPUMEM_OK;
 }
 
 /* An alias that is present wins over the key itself, as attribute aliases of transformers do. */
 static gpumem_status find_key(gm_values *v, int slot, gm_slot *s, gpumem_error *err)
 {
-    const gm_name *n = &v->model->family->name[slot];
+    const gm_name *n = &v->subject->family->name[slot];
     const gm_value *x = NULL;
     const char *key = n->name;
     s->state = KNOWN;
     for (uint32_t i = 0; x == NULL && i < n->nalias; i++) {
-        x = gm_value_get_hashed(v->model->values, n->alias[i].key, n->alias[i].hash);
+        x = gm_value_get_hashed(v->subject->values, n->alias[i].key, n->alias[i].hash);
         if (x) {
             s->origin = GM_ORIGIN_ALIAS;
             s->alias = (uint8_t)i;
             key = n->alias[i].key;
         }
     }
-    if (x == NULL && (x = gm_value_get_hashed(v->model->values, n->name, n->hash)))
+    if (x == NULL && (x = gm_value_get_hashed(v->subject->values, n->name, n->hash)))
         s->origin = GM_ORIGIN_CONFIG;
     if (x) {
         gpumem_status status = check_type(v, n, key, x, err);
@@ -129,7 +130,7 @@ static gpumem_status key_value(void *self, int slot, bool literal, bool *found, 
 
 static gpumem_status dim_value(gm_values *v, int slot, gm_value *out, gpumem_error *err)
 {
-    const gm_name *n = &v->model->family->name[slot];
+    const gm_name *n = &v->subject->family->name[slot];
     uint32_t stamp = n->kind == GM_NAME_EACH ? (uint32_t)(v->layer + 1) : 0;
     gm_slot *s = slot_of(v, slot, err);
     if (s == NULL)
@@ -152,25 +153,25 @@ static gpumem_status dim_value(gm_values *v, int slot, gm_value *out, gpumem_err
 static gpumem_status name_value(void *self, int slot, gm_value *out, gpumem_error *err)
 {
     gm_values *v = self;
-    const gm_name *n = &v->model->family->name[slot];
+    const gm_name *n = &v->subject->family->name[slot];
     bool found;
     gpumem_status s;
     switch (n->kind) {
     case GM_NAME_INDEX:
         if (v->layer < 0)
-            return gm_fail(err, GPUMEM_EPLUGIN, v->model->family->manifest->path, 0, 0, "'i' is used outside of the layers");
+            return gm_fail(err, GPUMEM_EPLUGIN, v->subject->family->manifest->path, 0, 0, "'i' is used outside of the layers");
         *out = gm_int(v->layer);
         return GPUMEM_OK;
-    case GM_NAME_TASK: *out = string_value(v->model->task); return GPUMEM_OK;
-    case GM_NAME_CLASS: *out = string_value(v->model->class_name); return GPUMEM_OK;
-    case GM_NAME_MODEL_TYPE: *out = string_value(v->model->model_type); return GPUMEM_OK;
+    case GM_NAME_TASK: *out = string_value(v->subject->task); return GPUMEM_OK;
+    case GM_NAME_CLASS: *out = string_value(v->subject->class_name); return GPUMEM_OK;
+    case GM_NAME_MODEL_TYPE: *out = string_value(v->subject->model_type); return GPUMEM_OK;
     case GM_NAME_DIM:
     case GM_NAME_EACH: return dim_value(v, slot, out, err);
     case GM_NAME_KEY: break;
     }
     s = key_value(v, slot, false, &found, out, err);
     if (s == GPUMEM_OK && !found)
-        return gm_fail(err, GPUMEM_ECONFIG, where(v->model), 0, 0, "the key '%s' is missing, and the class has no default for it", n->name);
+        return gm_fail(err, GPUMEM_ECONFIG, where(v->model), 0, 0, "the key '%s%s' is missing, and the class has no default for it", v->subject->prefix, n->name);
     return s;
 }
 
@@ -194,7 +195,7 @@ gpumem_status gm_values_eval(gm_values *v, const gm_expr *expr, gm_value *out, g
     gpumem_status s = gm_expr_eval(expr, &v->scope, out, e);
     if (s != GPUMEM_EINVAL && s != GPUMEM_ERANGE && s != GPUMEM_EUNSUP)
         return s;
-    if (*gm_family_blame(v->model->family, expr, keys, sizeof keys) == 0)
+    if (*gm_family_blame(v->subject->family, expr, keys, sizeof keys) == 0)
         return e->status = GPUMEM_EPLUGIN; /* nothing of the config: the manifest is wrong by itself */
     blame_config(v->model, keys, e);
     return GPUMEM_ECONFIG;
@@ -219,7 +220,7 @@ static gpumem_status bad_param(gm_values *v, const gm_step *st, uint32_t i, cons
     const gpumem_paramdef *d = &st->component->param[i];
     const gm_expr *e = st->param[i];
     char keys[200], shown[64];
-    gm_family_blame(v->model->family, e, keys, sizeof keys);
+    gm_family_blame(v->subject->family, e, keys, sizeof keys);
     gm_fail(err, GPUMEM_ECONFIG, where(v->model), 0, 0, "%s%s'%s' of %s is %s, expected %s", keys, *keys ? ": " : "", d->key, st->component->name,
             gm_value_show(x, shown, sizeof shown), expected);
     gm_tip(err, "%s:%u:%u: %s = %s", gm_expr_file(e), gm_expr_line(e), gm_expr_column(e), d->key, gm_expr_text(e));
@@ -267,9 +268,10 @@ gpumem_status gm_values_param(gm_values *v, const gm_step *st, uint32_t i, gpume
     }
     switch (d->type) {
     case GPUMEM_TYPE_INT:
-        snprintf(range, sizeof range, "an integer from %lld to %lld", (long long)d->min, (long long)d->max);
-        if (x.type != GM_INT || x.v.i < d->min || x.v.i > d->max)
+        if (x.type != GM_INT || x.v.i < d->min || x.v.i > d->max) {
+            snprintf(range, sizeof range, "an integer from %lld to %lld", (long long)d->min, (long long)d->max);
             return bad_param(v, st, i, &x, range, err);
+        }
         out->v.i = x.v.i;
         return GPUMEM_OK;
     case GPUMEM_TYPE_REAL:

@@ -6,6 +6,7 @@
 
 typedef struct gm_values {
     gpumem_model *model;
+    const gm_subject *subject;
     gm_arena arena; /* what expressions make */
     gm_slot *slot;
     uint32_t n;
@@ -13,7 +14,7 @@ typedef struct gm_values {
     gm_scope scope;
 } gm_values;
 
-void gm_values_init(gm_values *values, gpumem_model *model);
+void gm_values_init(gm_values *values, gpumem_model *model, const gm_subject *subject);
 void gm_values_free(gm_values *values);
 /* An error says the manifest's place, and names the config keys behind it. */
 gpumem_status gm_values_eval(gm_values *values, const gm_expr *expr, gm_value *out, gpumem_error *err);

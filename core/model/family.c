@@ -375,6 +375,26 @@ static gpumem_status step_string(const gm_step *st, const char *key, const char 
     return GPUMEM_OK;
 }
 
+/* {FROM: TO}, both strings. */
+static gpumem_status load_renames(gm_family *f, const char *file, const gm_value *names, const gm_rename **out, uint32_t *n, gpumem_error *err)
+{
+    gpumem_status s;
+    if (names == NULL)
+        return GPUMEM_OK;
+    if (names->type != GM_MAP)
+        return gm_fail(err, GPUMEM_EPLUGIN, file, names->line, names->column, "names: expected a mapping");
+    gm_rename *r = gm_arena_zero(f->arena, names->n + 1u, sizeof *r);
+    if (r == NULL)
+        return gm_no_memory(err);
+    if ((s = strings_only(file, "names", names, err)) != GPUMEM_OK)
+        return s;
+    for (uint32_t i = 0; i < names->n; i++)
+        r[i] = (gm_rename){names->v.map[i].key, names->v.map[i].value.v.s};
+    *out = r;
+    *n = names->n;
+    return GPUMEM_OK;
+}
+
 static gpumem_status load_step(gm_family *f, gm_sourced at, gm_step *st, gpumem_error *err)
 {
     static const char *const primitive[] = {"", "add", "scale", "dropout", "softcap", "alias"};
@@ -399,24 +419,11 @@ static gpumem_status load_step(gm_family *f, gm_sourced at, gm_step *st, gpumem_
             st->lives = i;
     if (word && st->lives < 0)
         return gm_fail(err, GPUMEM_EPLUGIN, at.file, at.value->line, at.value->column, "lives: '%s' is not one of use, step, block, stack, model, caller", word);
-    const gm_value *when = gm_value_get(at.value, "when"), *names = gm_value_get(at.value, "names");
+    const gm_value *when = gm_value_get(at.value, "when");
     if (when && (s = compile(f, at.file, when, &st->when, err)) != GPUMEM_OK)
         return s;
     st->when_by_layer = uses_layer(f, st->when);
-    if (names) {
-        if (names->type != GM_MAP)
-            return gm_fail(err, GPUMEM_EPLUGIN, at.file, names->line, names->column, "names: expected a mapping");
-        gm_rename *r = gm_arena_zero(f->arena, names->n + 1u, sizeof *r);
-        if (r == NULL)
-            return gm_no_memory(err);
-        if ((s = strings_only(at.file, "names", names, err)) != GPUMEM_OK)
-            return s;
-        for (uint32_t i = 0; i < names->n; i++)
-            r[i] = (gm_rename){names->v.map[i].key, names->v.map[i].value.v.s};
-        st->rename = r;
-        st->nrename = names->n;
-    }
-    return GPUMEM_OK;
+    return load_renames(f, at.file, gm_value_get(at.value, "names"), &st->rename, &st->nrename, err);
 }
 
 static gpumem_status load_steps(gm_family *f, const gm_sourced_list *l, gm_steps *out, gpumem_error *err)
@@ -431,6 +438,19 @@ static gpumem_status load_steps(gm_family *f, const gm_sourced_list *l, gm_steps
     return s;
 }
 
+static gpumem_status load_part(gm_family *f, gm_sourced at, gm_stack *to, gpumem_error *err)
+{
+    const gm_value *config = gm_value_get(at.value, "config");
+    to->config = config ? config->v.s : NULL;
+    to->otherwise = gm_value_get(at.value, "defaults");
+    to->task = gm_value_get(at.value, "task")->v.s;
+    to->file = at.file;
+    to->line = at.value->line;
+    to->column = at.value->column;
+    gpumem_status s = load_renames(f, at.file, gm_value_get(at.value, "names"), &to->rename, &to->nrename, err);
+    return s == GPUMEM_OK ? compile(f, at.file, gm_value_get(at.value, "family"), &to->family, err) : s;
+}
+
 static gpumem_status load_stacks(gm_family *f, const gm_source *src, gpumem_error *err)
 {
     gpumem_status s;
@@ -440,12 +460,17 @@ static gpumem_status load_stacks(gm_family *f, const gm_source *src, gpumem_erro
     for (uint32_t i = 0; i < src->nstack; i++) {
         const gm_source_stack *from = &src->stack[i];
         gm_stack *to = &f->stack[f->nstack++];
-        if (from->layers.value == NULL)
+        if (from->part.value) {
+            if ((s = load_part(f, from->part, to, err)) != GPUMEM_OK)
+                return s;
+            continue;
+        }
+        if (from->layer.n && from->layers.value == NULL)
             return missing(f, "layers", err);
-        if (from->at.value == NULL)
+        if (from->layer.n && from->at.value == NULL)
             return missing(f, "at", err);
-        to->at = from->at.value->v.s;
-        if ((s = compile(f, from->layers.file, from->layers.value, &to->layers, err)) != GPUMEM_OK ||
+        to->at = from->at.value ? from->at.value->v.s : "";
+        if ((from->layers.value && (s = compile(f, from->layers.file, from->layers.value, &to->layers, err)) != GPUMEM_OK) ||
             (s = load_steps(f, &from->before, &to->before, err)) != GPUMEM_OK ||
             (s = load_steps(f, &from->layer, &to->layer, err)) != GPUMEM_OK ||
             (s = load_steps(f, &from->after, &to->after, err)) != GPUMEM_OK)

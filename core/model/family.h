@@ -52,6 +52,15 @@ typedef struct gm_stack {
     gm_steps before, layer, after;
     const gm_expr *layers;
     const char *at;
+    /* Or another family as a whole, over a mapping of the config. */
+    const gm_expr *family; /* its model_type */
+    const char *config;    /* the key of that mapping; NULL: the config itself */
+    const gm_value *otherwise; /* that mapping where the config has none, or NULL: an empty one */
+    const char *task;
+    const gm_rename *rename; /* of the first part of its tensors' names */
+    uint32_t nrename;
+    const char *file;
+    unsigned line, column;
 } gm_stack;
 typedef struct gm_class { const char *name, *task; } gm_class;
 typedef struct gm_require { const gm_expr *that; const char *say; } gm_require;

@@ -13,12 +13,20 @@ typedef struct gm_slot { /* the value of a name while a model is described */
     uint8_t alias;   /* KEY: which of its spellings */
 } gm_slot;
 
+typedef struct gm_subject { /* a family over a mapping of the config */
+    gm_family *family;
+    const gm_value *values;
+    const char *prefix; /* of its keys in the config: "", "text_config." */
+    const char *class_name, *task, *model_type;
+} gm_subject;
+
 struct gpumem_model {
     gm_arena arena;
+    gpumem_host *host;
     const gpumem_config *config;
-    gm_family *family;
-    const gm_value *values; /* the mapping of the config that is described */
-    const char *class_name, *task, *model_type;
+    gm_subject subject;
+    gm_family *part[8];     /* families of which it is composed, beside its own */
+    uint32_t npart;
     gpumem_description d;
     gpumem_emit e;          /* owns tensors, operators, operands, symbols, rules and strings */
     gpumem_block *block;
@@ -29,7 +37,7 @@ struct gpumem_model {
     uint64_t parameters, trainable, by_family[GPUMEM_FAMILY_END];
     const char *warning[4];
     uint32_t nwarning;
-    struct gm_used_key { int slot; uint8_t origin, alias; } *used; /* config keys that were asked for */
+    struct gm_used_key { const gm_subject *subject; int slot; uint8_t origin, alias; } *used; /* config keys that were asked for */
     uint32_t nused;
     gpumem_key *key;        /* made when first asked for */
     size_t nkey;

@@ -74,14 +74,15 @@ static gpumem_status choose_family(gpumem_host *host, gpumem_model *m, const cha
         gm_tip(err, "it names the architecture: llama, qwen3, ...; --param model_type=NAME sets it");
         return GPUMEM_ECONFIG;
     }
-    m->model_type = type ? type : like;
+    m->subject.prefix = "";
+    m->subject.model_type = type ? type : like;
     gpumem_error own = {0};
-    gpumem_status s = gm_host_family(host, like ? like : type, &m->family, &own);
+    gpumem_status s = gm_host_family(host, like ? like : type, &m->subject.family, &own);
     if (s != GPUMEM_OK)
         return unknown_type(path, like ? like : type, &own, err);
-    m->values = &m->config->root;
-    if (m->family->descend && (inner = gm_value_get(m->values, m->family->descend)) && inner->type == GM_MAP)
-        m->values = inner;
+    m->subject.values = &m->config->root;
+    if (m->subject.family->descend && (inner = gm_value_get(&m->config->root, m->subject.family->descend)) && inner->type == GM_MAP)
+        m->subject.values = inner;
     return GPUMEM_OK;
 }
 
@@ -110,7 +111,7 @@ static gpumem_status unknown_class(const gm_family *f, const char *name, gpumem_
 /* The class asked for, else the config's own, else the family's usual one. */
 static gpumem_status choose_class(gpumem_model *m, const char *name, gpumem_error *err)
 {
-    const gm_family *f = m->family;
+    const gm_family *f = m->subject.family;
     const gm_value *list = gm_value_get(&m->config->root, "architectures");
     const gm_class *c = &f->classes[0], *a;
     if (name && !class_of(f->classes, f->nclass, name, &c)) {
@@ -132,8 +133,8 @@ static gpumem_status choose_class(gpumem_model *m, const char *name, gpumem_erro
                 return gm_no_memory(err);
         }
     }
-    m->class_name = c->name;
-    m->task = c->task;
+    m->subject.class_name = c->name;
+    m->subject.task = c->task;
     return GPUMEM_OK;
 }
 
@@ -147,6 +148,7 @@ gpumem_status gpumem_model_new(gpumem_host *host, const gpumem_config *config, c
         return gm_no_memory(err);
     if (options == NULL)
         options = &none;
+    m->host = host;
     m->config = gm_config_hold(config);
     if ((s = choose_family(host, m, options->like, err)) == GPUMEM_OK && (s = choose_class(m, options->class_name, err)) == GPUMEM_OK &&
         (s = gm_model_describe(m, options->freeze, err)) == GPUMEM_OK)
@@ -182,8 +184,8 @@ void gpumem_model_free(gpumem_model *m)
 /* ---- asking ---- */
 
 const gpumem_description *gpumem_model_description(const gpumem_model *m) { return &m->d; }
-const char *gpumem_model_class(const gpumem_model *m) { return m->class_name; }
-const char *gpumem_model_family(const gpumem_model *m) { return m->family->manifest->id; }
+const char *gpumem_model_class(const gpumem_model *m) { return m->subject.class_name; }
+const char *gpumem_model_family(const gpumem_model *m) { return m->subject.family->manifest->id; }
 uint64_t gpumem_model_parameters(const gpumem_model *m) { return m->parameters; }
 uint64_t gpumem_model_trainable(const gpumem_model *m) { return m->trainable; }
 
@@ -235,32 +237,40 @@ static const char *as_json(gm_arena *arena, const gm_value *v)
     return s ? s : "";
 }
 
+static const gm_name *name_of(const struct gm_used_key *u)
+{
+    return &u->subject->family->name[u->slot];
+}
+
+static const char *spelling(const struct gm_used_key *u)
+{
+    return u->origin == GM_ORIGIN_ALIAS ? name_of(u)->alias[u->alias].key : name_of(u)->name;
+}
+
 static bool was_used(const gpumem_model *m, const char *key)
 {
-    for (uint32_t i = 0; i < m->nused; i++) {
-        const gm_name *n = &m->family->name[m->used[i].slot];
-        const char *spelt = m->used[i].origin == GM_ORIGIN_ALIAS ? n->alias[m->used[i].alias].key : n->name;
-        if (m->used[i].origin != GM_ORIGIN_DEFAULT && strcmp(spelt, key) == 0)
+    for (uint32_t i = 0; i < m->nused; i++)
+        if (m->used[i].subject->values == m->subject.values && m->used[i].origin != GM_ORIGIN_DEFAULT && strcmp(spelling(&m->used[i]), key) == 0)
             return true;
-    }
     return strcmp(key, "model_type") == 0 || strcmp(key, "architectures") == 0;
+}
+
+static const char *put_together(gm_arena *arena, const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    char *s = gm_arena_alloc(arena, n + m + 1);
+    if (s == NULL)
+        return b;
+    memcpy(s, a, n);
+    memcpy(s + n, b, m + 1);
+    return s;
 }
 
 static void used_key(gpumem_model *m, const struct gm_used_key *u, gpumem_key *out)
 {
-    const gm_name *n = &m->family->name[u->slot];
-    const gm_value *v = n->otherwise;
-    char text[160];
-    out->key = n->name;
-    out->origin = "default";
-    if (u->origin == GM_ORIGIN_CONFIG) {
-        v = gm_value_get(m->values, n->name);
-        out->origin = "config";
-    } else if (u->origin == GM_ORIGIN_ALIAS) {
-        v = gm_value_get(m->values, n->alias[u->alias].key);
-        snprintf(text, sizeof text, "alias %s", n->alias[u->alias].key);
-        out->origin = gm_arena_strdup(&m->arena, text);
-    }
+    const gm_value *v = u->origin == GM_ORIGIN_DEFAULT ? name_of(u)->otherwise : gm_value_get(u->subject->values, spelling(u));
+    out->key = put_together(&m->arena, u->subject->prefix, name_of(u)->name);
+    out->origin = u->origin == GM_ORIGIN_DEFAULT ? "default" : u->origin == GM_ORIGIN_CONFIG ? "config" : put_together(&m->arena, "alias ", spelling(u));
     out->value = v ? as_json(&m->arena, v) : "";
 }
 
@@ -268,14 +278,14 @@ size_t gpumem_model_keys(const gpumem_model *model, const gpumem_key **keys)
 {
     gpumem_model *m = (gpumem_model *)model;
     if (m->key == NULL) {
-        m->key = gm_arena_zero(&m->arena, m->nused + m->values->n + 1u, sizeof *m->key);
+        m->key = gm_arena_zero(&m->arena, m->nused + m->subject.values->n + 1u, sizeof *m->key);
         if (m->key == NULL)
             return 0;
         for (uint32_t i = 0; i < m->nused; i++)
             used_key(m, &m->used[i], &m->key[m->nkey++]);
-        for (uint32_t i = 0; i < m->values->n; i++)
-            if (!was_used(m, m->values->v.map[i].key))
-                m->key[m->nkey++] = (gpumem_key){m->values->v.map[i].key, as_json(&m->arena, &m->values->v.map[i].value), "ignored"};
+        for (uint32_t i = 0; i < m->subject.values->n; i++)
+            if (!was_used(m, m->subject.values->v.map[i].key))
+                m->key[m->nkey++] = (gpumem_key){m->subject.values->v.map[i].key, as_json(&m->arena, &m->subject.values->v.map[i].value), "ignored"};
     }
     *keys = m->key;
     return m->nkey;

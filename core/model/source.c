@@ -14,9 +14,13 @@ static const gm_field family_field[] = {
     {"layers", GM_ANY, false}, {"at", GM_IS(GM_STRING), false}, {"layer", GM_IS(GM_LIST), false},
     {"after", GM_IS(GM_LIST), false}, {"stacks", GM_IS(GM_LIST), false}, {"edit", GM_IS(GM_LIST), false},
 };
+static const gm_field part_field[] = {
+    {"family", GM_IS(GM_STRING), true}, {"config", GM_IS(GM_STRING), false}, {"defaults", GM_IS(GM_MAP), false}, {"task", GM_IS(GM_STRING), true},
+    {"names", GM_IS(GM_MAP), false},
+};
 static const gm_field stack_field[] = {
-    {"before", GM_IS(GM_LIST), false}, {"layers", GM_ANY, true}, {"at", GM_IS(GM_STRING), true},
-    {"layer", GM_IS(GM_LIST), true}, {"after", GM_IS(GM_LIST), false},
+    {"before", GM_IS(GM_LIST), false}, {"layers", GM_ANY, false}, {"at", GM_IS(GM_STRING), false},
+    {"layer", GM_IS(GM_LIST), false}, {"after", GM_IS(GM_LIST), false},
 };
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -209,9 +213,13 @@ static gpumem_status take_stacks(gm_arena *arena, gm_source *src, const gm_value
         if (src->stack == NULL)
             return gm_no_memory(err);
         for (uint32_t i = 0; s == GPUMEM_OK && i < stacks->n; i++) {
-            s = gm_fields_check(file, "stacks", &stacks->v.list[i], stack_field, COUNT(stack_field), err);
-            if (s == GPUMEM_OK)
-                s = take_stack(arena, &src->stack[i], &stacks->v.list[i], file, err);
+            const gm_value *one = &stacks->v.list[i];
+            bool part = one->type == GM_MAP && gm_value_get(one, "family");
+            s = gm_fields_check(file, "stacks", one, part ? part_field : stack_field, part ? COUNT(part_field) : COUNT(stack_field), err);
+            if (s == GPUMEM_OK && part)
+                src->stack[i].part = (gm_sourced){one, file};
+            else if (s == GPUMEM_OK)
+                s = take_stack(arena, &src->stack[i], one, file, err);
         }
         return s;
     }

@@ -8,7 +8,7 @@ typedef struct gm_sourced { const gm_value *value; const char *file; } gm_source
 typedef struct gm_entry { const char *key; gm_sourced at; } gm_entry;
 typedef struct gm_entries { gm_entry *entry; uint32_t n, max; } gm_entries;
 typedef struct gm_sourced_list { gm_sourced *item; uint32_t n, max; } gm_sourced_list;
-typedef struct gm_source_stack { gm_sourced_list before, layer, after; gm_sourced layers, at; } gm_source_stack;
+typedef struct gm_source_stack { gm_sourced_list before, layer, after; gm_sourced layers, at, part; } gm_source_stack; /* part: the mapping of a stack that is another family */
 
 typedef struct gm_source {
     const gm_manifest *chain[8];

@@ -53,7 +53,7 @@ static int symbols(const gpumem_description *d, const gpumem_point *p, uint64_t 
         const gpumem_symbol *s = &d->sym[i];
         uint64_t a = v[s->a], b = s->b ? v[s->b] : s->k;
         switch (s->op) {
-        case GPUMEM_SYM_INPUT: v[i] = strcmp(s->name, "batch") == 0 ? p->batch : p->tokens; break;
+        case GPUMEM_SYM_INPUT: v[i] = strcmp(s->name, "batch") == 0 ? p->batch : strcmp(s->name, "tokens") == 0 ? p->tokens : 0; break;
         case GPUMEM_SYM_MIN: v[i] = a < b ? a : b; break;
         case GPUMEM_SYM_MAX: v[i] = a > b ? a : b; break;
         case GPUMEM_SYM_CEILDIV:

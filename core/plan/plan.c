@@ -83,8 +83,11 @@ static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
     gpumem_request *r = &p->plan->request;
     const gpumem_model *model = p->plan->model;
     gpumem_status s = use(p, p->set->manifest, err);
-    for (uint32_t i = 0; s == GPUMEM_OK && i < model->family->nchain; i++)
-        s = use(p, model->family->chain[i], err);
+    for (uint32_t i = 0; s == GPUMEM_OK && i < model->subject.family->nchain; i++)
+        s = use(p, model->subject.family->chain[i], err);
+    for (uint32_t k = 0; s == GPUMEM_OK && k < model->npart; k++)
+        for (uint32_t i = 0; s == GPUMEM_OK && i < model->part[k]->nchain; i++)
+            s = use(p, model->part[k]->chain[i], err);
     for (uint32_t i = 0; s == GPUMEM_OK && i < model->nplugin; i++)
         s = use(p, model->plugin[i], err);
     if (s == GPUMEM_OK)

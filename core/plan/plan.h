@@ -33,7 +33,7 @@ struct gpumem_plan {
     uint32_t nfold, max_fold;
     gm_record *record;
     uint32_t nrecord, max_record;
-    gpumem_used used[24];
+    gpumem_used used[48];
     uint32_t nused;
 };
 

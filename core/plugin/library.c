@@ -244,21 +244,30 @@ static bool in_program(Dl_info *at)
     return !dladdr(&here, at) || !at->dli_fname || (headers && dladdr(headers, &program) && program.dli_fbase == at->dli_fbase);
 }
 
+/* Without symbolic links; the kernel knows the program's. */
+static bool path_of(const Dl_info *at, bool program, char path[PATH_MAX])
+{
+    ssize_t n;
+    if (!program)
+        return realpath(at->dli_fname, path) != NULL;
+    n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    path[n > 0 ? n : 0] = '\0';
+    return *path == '/';
+}
+
 gpumem_status gm_library_home(char *buf, size_t n, bool *program)
 {
     Dl_info at;
-    char *path, *slash;
+    char path[PATH_MAX], *slash;
     size_t length;
     *program = in_program(&at);
-    path = realpath(*program ? "/proc/self/exe" : at.dli_fname, NULL);
-    if (!path)
-        return errno == ENOMEM ? GPUMEM_ENOMEM : GPUMEM_EIO;
+    if (!path_of(&at, *program, path))
+        return GPUMEM_EIO;
     slash = strrchr(path, '/');
     length = slash == path ? 1 : (size_t)(slash - path);
-    if (length < n) {
-        memcpy(buf, path, length);
-        buf[length] = '\0';
-    }
-    free(path);
-    return length < n ? GPUMEM_OK : GPUMEM_ERANGE;
+    if (length >= n)
+        return GPUMEM_ERANGE;
+    memcpy(buf, path, length);
+    buf[length] = '\0';
+    return GPUMEM_OK;
 }

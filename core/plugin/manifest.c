@@ -28,9 +28,20 @@ gpumem_status gm_value_bad(const char *file, const char *what, const gm_value *v
     return gm_fail(err, GPUMEM_EPLUGIN, file, v->line, v->column, "%s%s%s", what, *what ? ": " : "", why);
 }
 
+static size_t append(char *buf, size_t n, size_t at, const char *s)
+{
+    size_t m = strnlen(s, n - 1 - at);
+    memcpy(buf + at, s, m);
+    buf[at + m] = '\0';
+    return at + m;
+}
+
+/* "what.key"; not by snprintf, for names are made before it is known whether an error needs them. */
 static const char *join(char *buf, size_t n, const char *what, const char *key)
 {
-    snprintf(buf, n, "%s%s%s", what, *what ? "." : "", key);
+    size_t at = append(buf, n, 0, what);
+    at = append(buf, n, at, at ? "." : "");
+    append(buf, n, at, key);
     return buf;
 }
 

@@ -83,18 +83,15 @@ typedef enum sight { FOUND_NONE, FOUND, FOUND_EMPTY, FOUND_TWICE } sight;
 /* Is there a candidate in this directory, and what is the path of its manifest? */
 static sight locate(const char *directory, gpumem_kind kind, const char *id, char path[PATH_MAX])
 {
+    const char *name = gpumem_kind_name(kind);
     char flat[PATH_MAX];
-    if (!path_of(flat, directory, gpumem_kind_name(kind), id, ".yaml") || !path_of(path, directory, gpumem_kind_name(kind), id, ""))
-        return FOUND_NONE;
-    if (!gm_kind_is_folder(kind)) {
-        memcpy(path, flat, PATH_MAX);
-        return exists(path) ? FOUND : FOUND_NONE;
-    }
-    if (!is_folder(path) || !path_of(path, directory, gpumem_kind_name(kind), id, "/manifest.yaml"))
+    if (!gm_kind_is_folder(kind))
+        return path_of(path, directory, name, id, ".yaml") && exists(path) ? FOUND : FOUND_NONE;
+    if (!path_of(path, directory, name, id, "") || !is_folder(path) || !path_of(path, directory, name, id, "/manifest.yaml"))
         return FOUND_NONE;
     if (!exists(path))
         return FOUND_EMPTY;
-    return exists(flat) ? FOUND_TWICE : FOUND;
+    return path_of(flat, directory, name, id, ".yaml") && exists(flat) ? FOUND_TWICE : FOUND;
 }
 
 /* ---- the directories -------------------------------------------------------------------------------------------------- */
@@ -157,16 +154,17 @@ static gpumem_status add_user(gm_registry *r, gpumem_error *err)
     return home && *home && path_of(path, home, ".local/share", "gpumem", "") ? add_if_there(r, path, err) : GPUMEM_OK;
 }
 
+/* home has no symbolic links: one level up is its name without the last part. */
 static gpumem_status add_beside(gm_registry *r, const char *home, const char *place, gpumem_error *err)
 {
-    char path[PATH_MAX], *real;
-    gpumem_status status;
-    int n = *place == '/' ? snprintf(path, sizeof path, "%s", place) : snprintf(path, sizeof path, "%s/%s", home, place);
-    if (n < 0 || n >= (int)sizeof path || !(real = realpath(path, NULL)))
-        return GPUMEM_OK;
-    status = add_if_there(r, real, err);
-    free(real);
-    return status;
+    char path[PATH_MAX];
+    size_t up = strlen(home);
+    int n;
+    for (; strncmp(place, "../", 3) == 0; place += 3)
+        while (up > 0 && home[--up] != '/')
+            continue;
+    n = *place == '/' ? snprintf(path, sizeof path, "%s", place) : snprintf(path, sizeof path, "%.*s/%s", (int)up, home, place);
+    return n > 0 && n < (int)sizeof path ? add_if_there(r, path, err) : GPUMEM_OK;
 }
 
 static gpumem_status add_installed(gm_registry *r, gpumem_error *err)
@@ -174,8 +172,6 @@ static gpumem_status add_installed(gm_registry *r, gpumem_error *err)
     char home[PATH_MAX];
     bool program;
     gpumem_status status = gm_library_home(home, sizeof home, &program);
-    if (status == GPUMEM_ENOMEM)
-        return gm_no_memory(err);
     if (status != GPUMEM_OK)
         return GPUMEM_OK;
     status = add_beside(r, home, program ? GM_PLUGINS_FROM_BIN : GM_PLUGINS_FROM_LIB, err);

@@ -672,6 +672,54 @@ static gpumem_status replace(run *r, const gm_value *arg, gm_value *out)
     return GPUMEM_OK;
 }
 
+/* What a mapping has under a key; null or no mapping at all has nothing. */
+static gpumem_status get(run *r, const gm_value *arg, uint32_t n, gm_value *out)
+{
+    const gm_value *found = NULL;
+    if ((arg[0].type != GM_MAP && arg[0].type != GM_NULL) || arg[1].type != GM_STRING)
+        return wrong(r, GM_FN_GET, "a mapping or null, and a string", arg[0].type == GM_MAP || arg[0].type == GM_NULL ? &arg[1] : &arg[0]);
+    if (arg[0].type == GM_MAP)
+        found = gm_value_get(&arg[0], arg[1].v.s);
+    *out = found ? *found : n > 2 ? arg[2] : gm_null();
+    return GPUMEM_OK;
+}
+
+static gpumem_status sum(run *r, const gm_value *arg, gm_value *out)
+{
+    int64_t total = 0;
+    if (arg->type != GM_LIST)
+        return wrong(r, GM_FN_SUM, "a list of integers", arg);
+    for (uint32_t i = 0; i < arg->n; i++) {
+        const gm_value *x = &arg->v.list[i];
+        if (x->type != GM_INT && x->type != GM_BOOL)
+            return wrong(r, GM_FN_SUM, "a list of integers", x);
+        if (gm_add_i64(total, x->type == GM_INT ? x->v.i : x->v.b, &total))
+            return fail(r, GPUMEM_ERANGE, "sum() does not fit in 64 bits");
+    }
+    *out = gm_int(total);
+    return GPUMEM_OK;
+}
+
+static gpumem_status count(run *r, const gm_value *arg, gm_value *out)
+{
+    int64_t n = 0;
+    if (arg[0].type != GM_LIST)
+        return wrong(r, GM_FN_COUNT, "a list", &arg[0]);
+    for (uint32_t i = 0; i < arg[0].n; i++)
+        n += gm_value_equal(&arg[0].v.list[i], &arg[1]);
+    *out = gm_int(n);
+    return GPUMEM_OK;
+}
+
+static gpumem_status root(run *r, int function, const gm_value *arg, gm_value *out)
+{
+    double x = arg->type == GM_INT ? (double)arg->v.i : arg->type == GM_REAL ? arg->v.r : -1;
+    if (!(function == GM_FN_SQRT ? x >= 0 : x > 0))
+        return wrong(r, function, function == GM_FN_SQRT ? "a number of at least 0" : "a number above 0", arg);
+    *out = gm_real(function == GM_FN_SQRT ? sqrt(x) : log2(x));
+    return GPUMEM_OK;
+}
+
 static gpumem_status call(run *r, const gm_node *e, gm_value *out)
 {
     gm_value arg[GM_MAX_ARGS];
@@ -697,6 +745,11 @@ static gpumem_status call(run *r, const gm_node *e, gm_value *out)
     case GM_FN_IS_LIST: *out = gm_bool(arg->type == GM_LIST); return GPUMEM_OK;
     case GM_FN_IS_MAP: *out = gm_bool(arg->type == GM_MAP); return GPUMEM_OK;
     case GM_FN_REPLACE: return replace(r, arg, out);
+    case GM_FN_GET: return get(r, arg, e->n, out);
+    case GM_FN_SUM: return sum(r, arg, out);
+    case GM_FN_COUNT: return count(r, arg, out);
+    case GM_FN_SQRT:
+    case GM_FN_LOG2: return root(r, e->u.function, arg, out);
     default: return fail(r, GPUMEM_EINTERNAL, "function %d is not there", (int)e->u.function);
     }
 }

@@ -63,7 +63,7 @@ static gpumem_status next(reader *r)
 static bool one_of(const char *s, const char *const *word)
 {
     for (; *word; word++)
-        if (strcmp(s, *word) == 0)
+        if (*s == **word && strcmp(s, *word) == 0)
             return true;
     return false;
 }
@@ -90,7 +90,10 @@ static bool is_word_number(const char *s, double *out)
 
 static size_t digits(const char *s)
 {
-    return strspn(s, "0123456789");
+    size_t n = 0;
+    while (s[n] >= '0' && s[n] <= '9')
+        n++;
+    return n;
 }
 
 static gm_type number_form(const char *s)
