@@ -1,7 +1,7 @@
 /* mla: attention over a compressed latent of keys and values, as models/deepseek_v3 of transformers 5.23 runs it. */
 #include "../emit.h"
 
-enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, VALUE_DIM, ROTARY, BIAS, DROPOUT, NPARAM };
+enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, DROPOUT, NPARAM };
 
 static const gpumem_paramdef params[NPARAM] = {
     SIZE("heads", NULL, "query heads"),
@@ -9,9 +9,11 @@ static const gpumem_paramdef params[NPARAM] = {
     SIZE("kv_rank", NULL, "width that keys and values are compressed to"),
     SIZE("nope", NULL, "width of a query or key head that is not rotated"),
     SIZE("rope", NULL, "rotated width of a query head, and of the one key that all heads share"),
+    SIZE_OR_NULL("query_dim", "width a query head that its matrix is made for; null: nope + rope, and no other could run"),
     SIZE("value_dim", NULL, "width of a value head"),
     WORD("rotary", "'interleave'", "interleave (pairs) or half"),
     FLAG("mla_bias", "false", "biases of the compressing matrices and of the output matrix"),
+    FLAG("mla_scaled", "false", "queries and the latent are scaled by operators of their own (models/longcat_flash)"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
 };
 
@@ -20,6 +22,7 @@ typedef struct mla_spec {
     uint64_t nope, rope, value;
     unsigned flags, rotary;
     uint32_t dropout;
+    int scaled;
 } mla_spec;
 
 static uint32_t step(gpumem_emit *e, uint32_t t) { return hold(e, t, GPUMEM_LIVES_STEP); }
@@ -51,10 +54,13 @@ static void halve(gpumem_emit *e, const char *name, uint32_t x, gpumem_dim heads
 static uint32_t query(const gpumem_args *args, const mla_spec *s, uint32_t x, gpumem_emit *e)
 {
     gpumem_dim width = extent(s->heads.size * (s->nope + s->rope), GPUMEM_AXIS_HEADS);
+    uint32_t weight = GPUMEM_NONE;
     if (is_null(args, Q_RANK))
         return matrix(e, "q_proj", x, width, 0);
     x = norm(e, "q_a_layernorm", matrix(e, "q_a_proj", x, extent(size_of(args, Q_RANK), GPUMEM_AXIS_NONE), s->flags));
-    return matrix(e, "q_b_proj", x, width, 0);
+    if (!is_null(args, QUERY_DIM))
+        weight = gpumem_emit_weight(e, "q_b_proj.weight", GPUMEM_FAMILY_MATRIX, extent(s->heads.size * size_of(args, QUERY_DIM), GPUMEM_AXIS_HEADS), last_of(e, x));
+    return linear(e, "q_b_proj", GPUMEM_FAMILY_MATRIX, x, weight, width, 0);
 }
 
 static void rotate(const mla_spec *s, const uint32_t *table, uint32_t *q, uint32_t *k, gpumem_emit *e)
@@ -70,6 +76,13 @@ static void rotate(const mla_spec *s, const uint32_t *table, uint32_t *q, uint32
     op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, s->rotary, "rotary", 4, operand, 2, rotated);
     if (op)
         op->attr[0] = (uint32_t)s->rope;
+}
+
+static void scale(uint32_t *x, gpumem_emit *e)
+{
+    uint32_t y = step(e, gpumem_emit_same(e, "scaled", *x));
+    operate(e, GPUMEM_OP_SCALE, 0, "scaled", *x, GPUMEM_NONE, y);
+    *x = y;
 }
 
 static uint32_t attend(const mla_spec *s, const uint32_t *qkv, uint32_t x, gpumem_emit *e)
@@ -98,6 +111,11 @@ static void describe_core(const gpumem_args *args, const mla_spec *s, const uint
     y = matrix(e, "kv_a_proj_with_mqa", in[0], extent(rank + s->rope, GPUMEM_AXIS_NONE), s->flags);
     halve(e, "latent", y, NO_DIM, rank, s->rope, latent_parts, latent);
     latent[0] = step(e, norm(e, "kv_a_layernorm", latent[0]));
+    if (s->scaled) {
+        scale(&q[0], e);
+        scale(&q[1], e);
+        scale(&latent[0], e);
+    }
     rotate(s, in + 1, &q[1], &latent[1], e);
     qkv[0] = step(e, gpumem_emit_like(e, "q", q[0], width));
     gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "q", 2, q, 1, &qkv[0]);
@@ -121,6 +139,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.flags = flag_of(args, BIAS) ? LINEAR_BIAS : 0;
     s.rotary = (unsigned)rotary;
     s.dropout = probability_of(args, DROPOUT);
+    s.scaled = flag_of(args, SCALED);
     if (rotary < 0 || rotary == GPUMEM_ROTARY_CAT)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is neither half nor interleave");
     if (s.dropout == GPUMEM_NONE)

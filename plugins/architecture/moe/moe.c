@@ -3,12 +3,13 @@
 #include "../emit.h"
 
 enum {
-    EXPERTS, TOP, WIDTH, ACT, GATED, TRANSPOSED, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
+    EXPERTS, IDLE, TOP, WIDTH, ACT, GATED, TRANSPOSED, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
     CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, NPARAM
 };
 
 static const gpumem_paramdef params[NPARAM] = {
     SIZE("experts", NULL, "routed experts"),
+    {"experts_idle", GPUMEM_TYPE_INT, 0, "0", 0, GPUMEM_SIZE_MAX, "experts that pass on what they are given (models/longcat_flash)"},
     SIZE("experts_top", NULL, "experts that a token uses"),
     SIZE("expert_intermediate", NULL, "width between the matrices of an expert"),
     WORD("act", NULL, "activation function, as transformers/activations.py names it; swiglu_limited: that of models/gpt_oss"),
@@ -34,7 +35,7 @@ static const gpumem_paramdef params[NPARAM] = {
 };
 
 typedef struct moe_spec {
-    gpumem_dim experts, top, width, hidden;
+    gpumem_dim experts, choices, top, width, hidden; /* choices: experts and those that are idle */
     uint32_t act;
     int router, correction, gated, transposed;
 } moe_spec;
@@ -63,7 +64,7 @@ static void correct(const gpumem_args *args, const moe_spec *s, gpumem_emit *e)
     unsigned row = flag_of(args, CORRECTION_ROW) ? 1 : 0;
     gpumem_dim dim[2];
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
-    dim[row] = s->experts;
+    dim[row] = s->choices;
     gpumem_emit_tensor(e, args->param[CORRECTION_NAME].v.s, s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
                        flag_of(args, CORRECTION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, row + 1, dim);
 }
@@ -72,9 +73,9 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
 {
     uint32_t operand[3] = {x, GPUMEM_NONE, GPUMEM_NONE};
     gpumem_op *op;
-    operand[1] = gpumem_emit_weight(e, "gate.weight", GPUMEM_FAMILY_ROUTER, s->experts, s->hidden);
+    operand[1] = gpumem_emit_weight(e, "gate.weight", GPUMEM_FAMILY_ROUTER, s->choices, s->hidden);
     if (flag_of(args, ROUTER_BIAS))
-        operand[2] = gpumem_emit_weight(e, "gate.bias", GPUMEM_FAMILY_BIAS, s->experts, NO_DIM);
+        operand[2] = gpumem_emit_weight(e, "gate.bias", GPUMEM_FAMILY_BIAS, s->choices, NO_DIM);
     if (flag_of(args, ROUTER_WEIGHT_FP32))
         of_dtype(e, operand[1], GPUMEM_DTYPE_F32);
     if (s->correction)
@@ -85,24 +86,24 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     step(e, chosen[1]);
     op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, (unsigned)s->router, "route", 3, operand, 2, chosen);
     if (op) {
-        op->attr[0] = s->experts.size;
+        op->attr[0] = s->choices.size;
         op->attr[1] = s->top.size;
         op->attr[2] = (uint32_t)size_of(args, GROUPS);
         op->attr[3] = (uint32_t)size_of(args, GROUPS_KEPT);
     }
 }
 
-static uint32_t grouped(const gpumem_args *args, const moe_spec *s, const char *name, const char *bias, uint32_t x, uint32_t like, gpumem_dim out,
-                        uint32_t offsets, gpumem_emit *e)
+static uint32_t grouped(const gpumem_args *args, const moe_spec *s, const char *name, const char *bias, uint32_t x, uint32_t like, gpumem_dim experts,
+                        gpumem_dim out, uint32_t offsets, gpumem_emit *e)
 {
     gpumem_dim dim[3];
     uint32_t operand[4] = {x, GPUMEM_NONE, GPUMEM_NONE, offsets}, y;
-    dim[0] = s->experts;
+    dim[0] = experts;
     dim[1] = s->transposed ? last_of(e, x) : out;
     dim[2] = s->transposed ? out : last_of(e, x);
     operand[1] = gpumem_emit_tensor(e, name, GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_EXPERT, GPUMEM_DTYPE_MODEL, 3, dim);
     if (flag_of(args, EXPERT_BIAS))
-        operand[2] = gpumem_emit_weight(e, bias, GPUMEM_FAMILY_BIAS, s->experts, out);
+        operand[2] = gpumem_emit_weight(e, bias, GPUMEM_FAMILY_BIAS, experts, out);
     y = rows(e, name, like, s, out, GPUMEM_DTYPE_MODEL);
     gpumem_emit_op(e, GPUMEM_OP_GROUPED_LINEAR, (unsigned)s->transposed, name, 4, operand, 1, &y);
     return y;
@@ -115,8 +116,8 @@ static uint32_t expert_inner(const gpumem_args *args, const moe_spec *s, uint32_
     uint32_t part[2], y;
     size[0] = size[1] = s->width;
     if (!s->gated)
-        return activate(e, grouped(args, s, "experts.up_proj", "experts.up_proj_bias", x, like, s->width, offsets, e), s->act);
-    y = grouped(args, s, "experts.gate_up_proj", "experts.gate_up_proj_bias", x, like, extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN), offsets, e);
+        return activate(e, grouped(args, s, "experts.up_proj", "experts.up_proj_bias", x, like, s->choices, s->width, offsets, e), s->act);
+    y = grouped(args, s, "experts.gate_up_proj", "experts.gate_up_proj_bias", x, like, s->choices, extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN), offsets, e);
     if (s->act == GPUMEM_ACT_SWIGLU_LIMITED) {
         uint32_t z = gpumem_emit_like(e, "act", y, s->width);
         operate(e, GPUMEM_OP_ACT, s->act, "act", y, GPUMEM_NONE, z);
@@ -141,7 +142,7 @@ static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, c
     weights = step(e, rows(e, "row_weights", x, s, NO_DIM, weight));
     operate(e, GPUMEM_OP_INDEX, 0, "row_weights", chosen[0], sorted[1], weights);
     y = expert_inner(args, s, picked, x, sorted[3], e);
-    y = step(e, grouped(args, s, "experts.down_proj", "experts.down_proj_bias", y, x, s->hidden, sorted[3], e));
+    y = step(e, grouped(args, s, "experts.down_proj", "experts.down_proj_bias", y, x, s->experts, s->hidden, sorted[3], e));
     out = rows(e, "weighted", x, s, s->hidden, weight);
     operate(e, GPUMEM_OP_MUL, 0, "weighted", y, weights, out);
     y = gpumem_emit_same(e, "combined", x);
@@ -174,6 +175,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     uint32_t chosen[2], y, beside = GPUMEM_NONE;
     moe_spec s;
     s.experts = extent(size_of(args, EXPERTS), GPUMEM_AXIS_EXPERT);
+    s.choices = extent(size_of(args, EXPERTS) + size_of(args, IDLE), GPUMEM_AXIS_EXPERT);
     s.top = extent(size_of(args, TOP), GPUMEM_AXIS_NONE);
     s.width = extent(size_of(args, WIDTH), GPUMEM_AXIS_FFN);
     s.hidden = last_of(e, in[0]);

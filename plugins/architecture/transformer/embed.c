@@ -5,6 +5,7 @@ const gpumem_paramdef embed_params[EMBED_N] = {
     SIZE("vocab", NULL, "rows of the table"),
     SIZE("hidden", NULL, "width of the table"),
     FLAG("embed_scaled", "false", "multiplied by a buffer `embed_scale` (models/gemma)"),
+    FLAG("embed_scale_int", "false", "that buffer is int64 (models/minicpm3)"),
 };
 
 DESCRIBE(embed_describe)
@@ -21,7 +22,7 @@ DESCRIBE(embed_describe)
     x = gpumem_emit_tensor(e, "embedded", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, n + 1, dim);
     gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "embed", 2, operand, 1, &x);
     if (flag_of(args, EMBED_SCALED)) {
-        gpumem_emit_tensor(e, "embed_scale", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
+        gpumem_emit_tensor(e, "embed_scale", GPUMEM_ROLE_BUFFER, 0, flag_of(args, EMBED_SCALE_INT) ? GPUMEM_DTYPE_I64 : GPUMEM_DTYPE_MODEL, 0, NULL);
         y = gpumem_emit_same(e, "scaled", x);
         operate(e, GPUMEM_OP_SCALE, 0, "scale", x, GPUMEM_NONE, y);
         x = y;
