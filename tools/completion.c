@@ -179,7 +179,7 @@ static void put_bash(gpumem_text *t)
     bash_arguments(t);
     gpumem_text_puts(t, "_gpumem()\n{\n"
         "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} self=${1%gpu_memory_calculator}\n"
-        "    local verb= i word words=0 verbs='");
+        "    local verb='' i word words=0 verbs='");
     put_verbs(t);
     gpumem_text_puts(t, "'\n"
         "    COMPREPLY=()\n"

@@ -127,10 +127,10 @@ static void put_op(gpumem_text *t, const subject *s, const terminal *term, const
     gpumem_text flow = {0};
 
     put_repeat(t, " ", INDENT + 2);
-    put_left(t, op->kind == GPUMEM_OP_OTHER || !kind ? text_at(s->d, op->name) : kind, 13);
+    put_left(t, op->kind == GPUMEM_OP_OTHER || !kind ? text_at(s->d, op->name) : kind, 14);
     gpumem_text_char(t, ' ');
     put_flow(&flow, s, term, block, op);
-    put_wrapped(t, flow.s ? flow.s : "", INDENT + 16, INDENT + 18, term->width);
+    put_wrapped(t, flow.s ? flow.s : "", INDENT + 17, INDENT + 19, term->width);
     gpumem_text_char(t, '\n');
     t->failed |= flow.failed;
     gpumem_text_free(&flow);
@@ -147,7 +147,7 @@ static void put_tensor(gpumem_text *t, const subject *s, const terminal *term, c
     gpumem_text text = {0};
 
     put_repeat(t, " ", INDENT + 2);
-    put_left(t, family ? family : "", 13);
+    put_left(t, family ? family : "", 14);
     gpumem_text_char(t, ' ');
     gpumem_text_printf(&text, "%s ", text_at(s->d, tensor->name));
     put_shape(&text, s->d, tensor);
@@ -155,7 +155,7 @@ static void put_tensor(gpumem_text *t, const subject *s, const terminal *term, c
         gpumem_text_printf(&text, " shares %s", text_at(s->d, s->d->tensor[tensor->storage].name));
     if (tensor->tag & GPUMEM_TAG_FROZEN)
         gpumem_text_puts(&text, " frozen");
-    put_wrapped(t, text.s ? text.s : "", INDENT + 16, INDENT + 18, term->width);
+    put_wrapped(t, text.s ? text.s : "", INDENT + 17, INDENT + 19, term->width);
     gpumem_text_char(t, '\n');
     t->failed |= text.failed;
     gpumem_text_free(&text);
@@ -167,7 +167,7 @@ static void put_reads(gpumem_text *t, const subject *s, const gpumem_block *bloc
     if (block->nimport == 0)
         return;
     put_repeat(t, " ", INDENT + 2);
-    put_left(t, "reads", 14);
+    put_left(t, "reads", 15);
     for (uint32_t i = 0; i < block->nimport; i++) {
         const gpumem_port *port = &s->d->port[block->import0 + i];
         gpumem_text_printf(t, "%s%s ", i ? ", " : "", text_at(s->d, s->d->portname[port->port]));
@@ -182,7 +182,7 @@ static void put_writes(gpumem_text *t, const subject *s, const gpumem_block *blo
     if (block->nexport == 0)
         return;
     put_repeat(t, " ", INDENT + 2);
-    put_left(t, "writes", 14);
+    put_left(t, "writes", 15);
     for (uint32_t i = 0; i < block->nexport; i++) {
         const gpumem_port *port = &s->d->port[block->export0 + i];
         gpumem_text_printf(t, "%s%s = ", i ? ", " : "", text_at(s->d, s->d->portname[port->port]));

@@ -147,7 +147,7 @@ typedef struct gpumem_gpu gpumem_gpu; /* a profile that was read */
 /* A key or alias; or "" with memory > 0 for a size that a person gave. */
 GPUMEM_EXPORT gpumem_status gpumem_gpu_open(gpumem_host *host, const char *key, gpumem_gpu **out, gpumem_error *err);
 GPUMEM_EXPORT void gpumem_gpu_free(gpumem_gpu *gpu);
-GPUMEM_EXPORT const char *gpumem_gpu_text(const gpumem_gpu *gpu, const char *key);             /* key, name, vendor, source, ...; NULL if unset */
+GPUMEM_EXPORT const char *gpumem_gpu_text(const gpumem_gpu *gpu, const char *key); /* key, name, vendor, source, ...; of a list (aliases) the entries with spaces between; NULL if unset */
 GPUMEM_EXPORT bool gpumem_gpu_number(const gpumem_gpu *gpu, const char *key, double *value);   /* marketing_gb, driver_total_mib, visible_linux_mib, ...; false if unset */
 
 /* ---- plans ---------------------------------------------------------------------------------------------------------------- */
