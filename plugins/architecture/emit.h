@@ -71,6 +71,19 @@ static inline uint32_t view_of(gpumem_emit *e, uint32_t t, uint32_t source)
     return t;
 }
 
+static inline const char *decimal(char *buffer, uint64_t n)
+{
+    char digits[24];
+    unsigned i = 0, k = 0;
+    do
+        digits[i++] = (char)('0' + n % 10);
+    while ((n /= 10) != 0);
+    while (i)
+        buffer[k++] = digits[--i];
+    buffer[k] = 0;
+    return buffer;
+}
+
 /* "a.b", or "b" where a is empty, in a buffer. */
 #define PATH_ROOM 96
 static inline const char *join(gpumem_emit *e, char *buffer, const char *a, const char *b)

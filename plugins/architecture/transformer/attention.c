@@ -17,7 +17,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("qkv_bias", "false", "q, k and v have biases"),
     FLAG("o_bias", "false", "the output matrix has a bias"),
     WORD("qk_norm", "'none'", "norms of q and k: none; head (RMS of each head), full (RMS over all heads), layer (layer norm of each head), "
-                              "matrix (layer norm of each head, a weight for all of them)"),
+                              "matrix (layer norm of each head, a weight for all of them), each (a layer norm of its own for each head)"),
     SIZE_OR_NULL("qk_norm_dim", "width a head that these norms have; null: head_dim"),
     SIZE_OR_NULL("q_norm_width", "width of the full norm of q; null: that of all heads (models/olmoe: hidden_size)"),
     FLAG("qk_norm_late", "false", "they come after the rotation (models/hunyuan_v1_dense)"),
@@ -34,7 +34,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
 };
 
-enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX };
+enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
     uint64_t heads, kv, dim, value_dim, norm_dim, q_norm_width;
@@ -50,7 +50,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", NULL}, *const styles[] = {"llama", "gemma", NULL};
-    static const char *const norms[] = {"none", "head", "full", "layer", "matrix", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
+    static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -70,7 +70,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->rotary < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave");
     if (s->norm < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix");
+        return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
     if (s->dropout == GPUMEM_NONE)
@@ -145,9 +145,40 @@ static uint32_t layer_of_heads(gpumem_emit *e, const char *module, uint32_t x, u
     return y;
 }
 
+/* StableLmLayerNormPerHead: a module for each head, put together again; operators have at most 16 operands, so in two rounds. */
+static uint32_t one_by_one(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, const attention_spec *s)
+{
+    enum { GROUP = GPUMEM_MAX_OPERANDS - 1 };
+    gpumem_dim width = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
+    uint32_t part[GROUP], group[GROUP], ngroup = 0;
+    if (heads > GROUP * GROUP)
+        return gpumem_emit_fail(e, GPUMEM_EUNSUP);
+    for (uint64_t i = 0; i < heads; i++) {
+        char name[PATH_ROOM], number[16];
+        uint32_t head = view_of(e, gpumem_emit_like(e, "head", x, width), x), n = (uint32_t)(i % GROUP) + 1;
+        uint32_t w = vector(e, join(e, name, module, decimal(number, i)), "weight", GPUMEM_FAMILY_NORM, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM));
+        operate(e, GPUMEM_OP_VIEW, 0, "head", x, GPUMEM_NONE, head);
+        part[n - 1] = gpumem_emit_same(e, "head", head);
+        operate(e, GPUMEM_OP_LAYERNORM, GPUMEM_NORM_PLAIN, module, head, w, part[n - 1]);
+        if (n == GROUP || i + 1 == heads) {
+            group[ngroup] = gpumem_emit_like(e, "heads", x, extent(n * s->dim, GPUMEM_AXIS_HEADS));
+            gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, module, n, part, 1, &group[ngroup]);
+            ngroup++;
+        }
+    }
+    if (ngroup > 1) {
+        uint32_t all = gpumem_emit_same(e, "heads", x);
+        gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, module, ngroup, group, 1, &all);
+        return all;
+    }
+    return group[0];
+}
+
 static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, uint64_t width, const attention_spec *s)
 {
     uint32_t y;
+    if (s->norm == NORM_EACH)
+        return one_by_one(e, module, x, heads, s);
     if (s->norm == NORM_FULL)
         return rmsnorm(e, module, x, extent(width, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
     y = by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
