@@ -277,6 +277,24 @@ static void rewind_to(gpumem_emit *e, gm_emit_mark m)
     e->status = GPUMEM_OK;
 }
 
+/* What a component makes of the config's values is wrong: names the keys behind the step's parameters. */
+static gpumem_status config_fail(gm_build *b, const gm_step *st, gpumem_status status, const char *what, gpumem_error *err)
+{
+    const char *path = b->m->config->path[0] ? b->m->config->path : b->m->config->name;
+    char all[200] = "", keys[100];
+    for (uint32_t i = 0; i < st->component->nparam; i++) {
+        size_t n = strlen(all);
+        gm_family_blame(b->frame->f, st->param[i], keys, sizeof keys);
+        if (*keys && strstr(all, keys) == NULL && n + strlen(keys) + 3 < sizeof all)
+            snprintf(all + n, sizeof all - n, "%s%s", n ? ", " : "", keys);
+    }
+    gm_fail(err, status, path, 0, 0, "%s: %s", st->use, what);
+    gm_tip(err, "%s:%u:%u: this step", st->file, st->source->line, st->source->column);
+    if (*all)
+        gm_tip(err, "keys behind it: %s", all);
+    return status;
+}
+
 /* A component may ask for more space; then it is called again. */
 static gpumem_status run_component(gm_build *b, const gm_step *st, const gpumem_param *param, const uint32_t *in, uint32_t *out, gpumem_error *err)
 {
@@ -296,15 +314,13 @@ static gpumem_status run_component(gm_build *b, const gm_step *st, const gpumem_
             s = (gpumem_status)b->e->status;
     }
     why[sizeof why - 1] = 0;
-    if (s != GPUMEM_OK && (*why || s == GPUMEM_EINVAL || s == GPUMEM_ERANGE || s == GPUMEM_EUNSUP)) {
-        const char *path = b->m->config->path[0] ? b->m->config->path : b->m->config->name;
-        gm_fail(err, s == GPUMEM_EUNSUP ? GPUMEM_EUNSUP : GPUMEM_ECONFIG, path, 0, 0, "%s: %s", st->use, *why ? why : "a size makes no sense here");
-        gm_tip(err, "%s:%u:%u: this step", st->file, st->source->line, st->source->column);
-        return s == GPUMEM_EUNSUP ? s : GPUMEM_ECONFIG;
-    }
+    if (s != GPUMEM_OK && (*why || s == GPUMEM_EINVAL || s == GPUMEM_ERANGE || s == GPUMEM_EUNSUP))
+        return config_fail(b, st, s == GPUMEM_EUNSUP ? s : GPUMEM_ECONFIG, *why ? why : "a size makes no sense here", err);
     if (s != GPUMEM_OK)
         return step_fail(st, err, GPUMEM_EPLUGIN, "the component failed");
     const char *wrong = gm_emitted_wrong(b->e, mark, out, st->nout);
+    if (wrong == gm_wrong_dimension)
+        return config_fail(b, st, GPUMEM_ECONFIG, wrong, err);
     if (wrong)
         return step_fail(st, err, GPUMEM_EPLUGIN, wrong);
     return GPUMEM_OK;

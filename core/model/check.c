@@ -1,6 +1,8 @@
 #include "model/check.h"
 #include <stdbool.h>
 
+const char gm_wrong_dimension[] = "a dimension is 0, or beyond 2^32 - 1";
+
 static bool name_ok(const gpumem_emit *e, uint32_t name)
 {
     return name < e->nstring && memchr(e->string + name, 0, e->nstring - name) != NULL;
@@ -25,7 +27,7 @@ static const char *tensor_wrong(const gpumem_emit *e, uint32_t i)
         if (t->dim[d].sym >= e->nsym || t->dim[d].axis >= GPUMEM_AXIS_END)
             return "a dimension has a symbol or an axis that there is not";
         if (t->dim[d].size == 0)
-            return "a dimension is 0, or beyond 2^32 - 1";
+            return gm_wrong_dimension;
         if (stored && t->dim[d].sym)
             return "a weight or buffer has an extent that depends on the input";
     }

@@ -265,6 +265,22 @@ static gpumem_status take_manifest(gm_arena *arena, gm_source *src, const gm_man
     return GPUMEM_OK;
 }
 
+/* That the family asked for is not there is for the caller; that one which it is like is not, is its manifest's mistake. */
+static gpumem_status not_found(const gm_source *src, const char *id, const gpumem_error *own, gpumem_error *err)
+{
+    const gm_manifest *from = src->nchain ? src->chain[src->nchain - 1] : NULL;
+    if (from == NULL || own->status != GPUMEM_EMODEL) {
+        if (err && err->status == GPUMEM_OK)
+            *err = *own;
+        return own->status;
+    }
+    const gm_value *like = gm_value_get(from->root, "like");
+    gm_fail(err, GPUMEM_EPLUGIN, from->path, like->line, like->column, "like: there is no family '%s'", id);
+    if (own->ntip)
+        gm_tip(err, "%s", own->tip[0]);
+    return GPUMEM_EPLUGIN;
+}
+
 gpumem_status gm_source_read(gm_registry *registry, gm_arena *arena, const char *id, gm_source *out, gpumem_error *err)
 {
     gpumem_status s;
@@ -274,9 +290,10 @@ gpumem_status gm_source_read(gm_registry *registry, gm_arena *arena, const char 
         const gm_value *like;
         if (out->nchain == COUNT(out->chain))
             return gm_fail(err, GPUMEM_EPLUGIN, out->chain[0]->path, 0, 0, "like: more than %zu families in a chain, or a circle", COUNT(out->chain));
-        s = gm_registry_find(registry, GPUMEM_KIND_FAMILY, id, &m, err);
+        gpumem_error own = {0};
+        s = gm_registry_find(registry, GPUMEM_KIND_FAMILY, id, &m, &own);
         if (s != GPUMEM_OK)
-            return s;
+            return not_found(out, id, &own, err);
         s = gm_fields_check(m->path, "family", m->root, family_field, COUNT(family_field), err);
         if (s != GPUMEM_OK)
             return s;
