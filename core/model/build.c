@@ -337,23 +337,32 @@ static const char *renamed(const gm_step *st, const char *own, const char **rest
     return "";
 }
 
-/* The first part of the path as the families around this one rename it. */
+static void rename_first(gm_build *b, const gm_rename *list, uint32_t nlist)
+{
+    char *s = b->path.s;
+    size_t n = s ? strcspn(s, ".") : 0;
+    for (uint32_t i = 0; i < nlist; i++) {
+        gpumem_text now = {0};
+        if (strncmp(list[i].from, s, n) != 0 || list[i].from[n] != 0)
+            continue;
+        gpumem_text_puts(&now, list[i].to);
+        gpumem_text_puts(&now, *list[i].to ? s + n : s + n + (s[n] == '.'));
+        gpumem_text_free(&b->path);
+        b->path = now;
+        return;
+    }
+}
+
+/* The first part of the path as the family and those around it rename it. */
 static void rename_path(gm_build *b)
 {
-    for (const gm_frame *fr = b->frame; fr && fr->part; fr = fr->outer) {
-        char *s = b->path.s;
-        size_t n = s ? strcspn(s, ".") : 0;
-        for (uint32_t i = 0; i < fr->part->nrename; i++) {
-            const gm_rename *r = &fr->part->rename[i];
-            gpumem_text now = {0};
-            if (strncmp(r->from, s, n) != 0 || r->from[n] != 0)
-                continue;
-            gpumem_text_puts(&now, r->to);
-            gpumem_text_puts(&now, *r->to ? s + n : s + n + (s[n] == '.'));
-            gpumem_text_free(&b->path);
-            b->path = now;
-            break;
-        }
+    for (const gm_frame *fr = b->frame; fr; fr = fr->outer) {
+        const gm_rename left_out = {fr->f->base, ""};
+        rename_first(b, fr->f->rename, fr->f->nrename);
+        if (fr->part)
+            rename_first(b, fr->part->rename, fr->part->nrename);
+        else if (fr->f->base && strcmp(fr->values.subject->task, "base") == 0)
+            rename_first(b, &left_out, 1);
     }
 }
 

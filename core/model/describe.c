@@ -523,6 +523,11 @@ static gpumem_status build_family(gm_build *b, gpumem_error *err)
         return s;
     for (uint32_t i = 0; i < f->nstack; i++) {
         gm_stack *st = &f->stack[i];
+        bool yes;
+        if ((s = gm_values_true(&b->frame->values, st->when, &yes, err)) != GPUMEM_OK)
+            return s;
+        if (!yes)
+            continue;
         if (st->family) {
             if ((s = build_part(b, st, err)) != GPUMEM_OK)
                 return s;

@@ -181,6 +181,7 @@ static gpumem_status load_words(gm_family *f, const gm_source *src, gpumem_error
         f->symbol[f->nsymbol++] = (gm_symbol){y->v.map[i].key, y->v.map[i].value.v.s};
     f->architecture = arch;
     f->descend = src->descend.value && src->descend.value->type == GM_STRING ? src->descend.value->v.s : NULL;
+    f->base = src->base.value && src->base.value->type == GM_STRING ? src->base.value->v.s : NULL;
     f->defaults = src->defaults.value;
     f->nullable = src->nullable.value;
     f->aliases = src->aliases.value;
@@ -451,6 +452,22 @@ static gpumem_status load_part(gm_family *f, gm_sourced at, gm_stack *to, gpumem
     return s == GPUMEM_OK ? compile(f, at.file, gm_value_get(at.value, "family"), &to->family, err) : s;
 }
 
+static gpumem_status load_names_of_tensors(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    gm_rename *r = gm_arena_zero(f->arena, src->names.n + 1u, sizeof *r);
+    if (r == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < src->names.n; i++) {
+        gm_sourced at = src->names.entry[i].at;
+        if (at.value->type != GM_STRING)
+            return gm_fail(err, GPUMEM_EPLUGIN, at.file, at.value->line, at.value->column, "names: expected a string, not %s", gm_type_name(at.value->type));
+        r[i] = (gm_rename){src->names.entry[i].key, at.value->v.s};
+    }
+    f->rename = r;
+    f->nrename = src->names.n;
+    return GPUMEM_OK;
+}
+
 static gpumem_status load_stacks(gm_family *f, const gm_source *src, gpumem_error *err)
 {
     gpumem_status s;
@@ -460,6 +477,8 @@ static gpumem_status load_stacks(gm_family *f, const gm_source *src, gpumem_erro
     for (uint32_t i = 0; i < src->nstack; i++) {
         const gm_source_stack *from = &src->stack[i];
         gm_stack *to = &f->stack[f->nstack++];
+        if (from->when.value && (s = compile(f, from->when.file, from->when.value, &to->when, err)) != GPUMEM_OK)
+            return s;
         if (from->part.value) {
             if ((s = load_part(f, from->part, to, err)) != GPUMEM_OK)
                 return s;
@@ -495,7 +514,8 @@ gpumem_status gm_family_load(gm_registry *registry, gm_arena *arena, const char 
     f->nchain = src.nchain;
     if ((s = load_words(f, &src, err)) != GPUMEM_OK || (s = load_names(f, &src, err)) != GPUMEM_OK ||
         (s = load_inputs(f, &src, err)) != GPUMEM_OK || (s = load_buffers(f, &src, err)) != GPUMEM_OK ||
-        (s = load_require(f, &src, err)) != GPUMEM_OK || (s = load_stacks(f, &src, err)) != GPUMEM_OK)
+        (s = load_require(f, &src, err)) != GPUMEM_OK || (s = load_names_of_tensors(f, &src, err)) != GPUMEM_OK ||
+        (s = load_stacks(f, &src, err)) != GPUMEM_OK)
         return s;
     *out = f;
     return GPUMEM_OK;

@@ -50,7 +50,7 @@ typedef struct gm_steps { gm_step *step; uint32_t n; } gm_steps;
 
 typedef struct gm_stack {
     gm_steps before, layer, after;
-    const gm_expr *layers;
+    const gm_expr *when, *layers; /* when NULL: always */
     const char *at;
     /* Or another family as a whole, over a mapping of the config. */
     const gm_expr *family; /* its model_type */
@@ -79,6 +79,9 @@ typedef struct gm_family {
     gm_class *classes, *autos;     /* autos: class name, task */
     uint32_t nclass, nauto;
     const char *descend;
+    const char *base;              /* first part of names that the class of task `base` lacks, or NULL */
+    const gm_rename *rename;       /* of the first part of its tensors' names */
+    uint32_t nrename;
     gm_name *name;
     uint32_t nname, max_name;
     const gm_value *defaults, *aliases, *nullable;

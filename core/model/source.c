@@ -7,7 +7,7 @@ static const gm_field family_field[] = {
     {"gpumem", GM_IS(GM_INT), true}, {"kind", GM_IS(GM_STRING), true}, {"id", GM_IS(GM_STRING), true},
     {"version", GM_IS(GM_STRING), true}, {"title", GM_IS(GM_STRING), true}, {"sources", GM_IS(GM_LIST), false},
     {"like", GM_IS(GM_STRING), false}, {"architecture", GM_IS(GM_LIST), false}, {"classes", GM_IS(GM_MAP), false},
-    {"auto", GM_IS(GM_MAP), false}, {"descend", GM_IS(GM_STRING) | GM_IS(GM_NULL), false}, {"defaults", GM_IS(GM_MAP), false},
+    {"auto", GM_IS(GM_MAP), false}, {"descend", GM_IS(GM_STRING) | GM_IS(GM_NULL), false}, {"base", GM_IS(GM_STRING) | GM_IS(GM_NULL), false}, {"names", GM_IS(GM_MAP), false}, {"defaults", GM_IS(GM_MAP), false},
     {"nullable", GM_IS(GM_LIST), false}, {"aliases", GM_IS(GM_MAP), false}, {"dims", GM_IS(GM_MAP), false},
     {"each", GM_IS(GM_MAP), false}, {"require", GM_IS(GM_LIST), false}, {"symbols", GM_IS(GM_MAP), false},
     {"inputs", GM_IS(GM_MAP), false}, {"buffers", GM_IS(GM_LIST), false}, {"before", GM_IS(GM_LIST), false},
@@ -16,11 +16,11 @@ static const gm_field family_field[] = {
 };
 static const gm_field part_field[] = {
     {"family", GM_IS(GM_STRING), true}, {"config", GM_IS(GM_STRING), false}, {"defaults", GM_IS(GM_MAP), false}, {"task", GM_IS(GM_STRING), true},
-    {"names", GM_IS(GM_MAP), false},
+    {"names", GM_IS(GM_MAP), false}, {"when", GM_ANY, false},
 };
 static const gm_field stack_field[] = {
     {"before", GM_IS(GM_LIST), false}, {"layers", GM_ANY, false}, {"at", GM_IS(GM_STRING), false},
-    {"layer", GM_IS(GM_LIST), false}, {"after", GM_IS(GM_LIST), false},
+    {"layer", GM_IS(GM_LIST), false}, {"after", GM_IS(GM_LIST), false}, {"when", GM_ANY, false},
 };
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -220,6 +220,8 @@ static gpumem_status take_stacks(gm_arena *arena, gm_source *src, const gm_value
                 src->stack[i].part = (gm_sourced){one, file};
             else if (s == GPUMEM_OK)
                 s = take_stack(arena, &src->stack[i], one, file, err);
+            if (s == GPUMEM_OK && gm_value_get(one, "when"))
+                src->stack[i].when = (gm_sourced){gm_value_get(one, "when"), file};
         }
         return s;
     }
@@ -251,9 +253,11 @@ static gpumem_status take_manifest(gm_arena *arena, gm_source *src, const gm_man
     take(&src->aliases, root, "aliases", m->path);
     take(&src->symbols, root, "symbols", m->path);
     take(&src->inputs, root, "inputs", m->path);
+    take(&src->base, root, "base", m->path);
     if ((s = entries_merge(arena, &src->autos, gm_value_get(root, "auto"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->dims, gm_value_get(root, "dims"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->each, gm_value_get(root, "each"), m->path, err)) != GPUMEM_OK ||
+        (s = entries_merge(arena, &src->names, gm_value_get(root, "names"), m->path, err)) != GPUMEM_OK ||
         (s = list_replace(arena, &src->buffers, gm_value_get(root, "buffers"), m->path, err)) != GPUMEM_OK ||
         (s = take_stacks(arena, src, root, m->path, err)) != GPUMEM_OK)
         return s;

@@ -278,6 +278,7 @@ static gpumem_status formula(gm_folder *f, const gm_leaf *l, gpumem_error *err)
     if (s == NULL)
         return gm_no_memory(err);
     f->plan->line[l->line].formula = s;
+    f->plan->line[l->line].format = l->format;
     return GPUMEM_OK;
 }
 

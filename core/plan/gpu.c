@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-struct gpumem_gpu { const gm_manifest *manifest; };
+struct gpumem_gpu { const gm_manifest *manifest; char *aliases; };
 
 static bool has_alias(const gm_manifest *m, const char *key)
 {
@@ -81,6 +81,18 @@ static gpumem_status find_alias(gpumem_host *host, const char *key, const gm_man
     return s;
 }
 
+/* The strings of a list with spaces between them; NULL: none. */
+static char *joined(const gm_value *list)
+{
+    gpumem_text t = {0};
+    for (uint32_t i = 0; list && list->type == GM_LIST && i < list->n; i++)
+        if (list->v.list[i].type == GM_STRING)
+            gpumem_text_printf(&t, "%s%s", t.n ? " " : "", list->v.list[i].v.s);
+    if (t.failed)
+        gpumem_text_free(&t);
+    return t.s;
+}
+
 gpumem_status gpumem_gpu_open(gpumem_host *host, const char *key, gpumem_gpu **out, gpumem_error *err)
 {
     const gm_manifest *m;
@@ -98,18 +110,23 @@ gpumem_status gpumem_gpu_open(gpumem_host *host, const char *key, gpumem_gpu **o
     if (gpu == NULL)
         return gm_no_memory(err);
     gpu->manifest = m;
+    gpu->aliases = joined(gm_value_get(m->root, "aliases"));
     *out = gpu;
     return GPUMEM_OK;
 }
 
 void gpumem_gpu_free(gpumem_gpu *gpu)
 {
+    if (gpu)
+        free(gpu->aliases);
     free(gpu);
 }
 
 const char *gpumem_gpu_text(const gpumem_gpu *gpu, const char *key)
 {
     const gm_value *v = gm_value_get(gpu->manifest->root, strcmp(key, "key") == 0 ? "id" : key);
+    if (strcmp(key, "aliases") == 0)
+        return gpu->aliases;
     return v && v->type == GM_STRING ? v->v.s : NULL;
 }
 

@@ -134,8 +134,12 @@ static gpumem_status fill_step(gm_planner *p, gpumem_error *err)
     }
     if (wanted && strcmp(wanted, "torch") == 0)
         wanted = own ? own->v.s : NULL;
+    if (wanted == NULL && offered == NULL) { /* it has no forms: its claims are the same in all */
+        p->job.step = GPUMEM_STEP_FOREACH;
+        return GPUMEM_OK;
+    }
     if (wanted == NULL)
-        wanted = offered ? offered->v.list[0].v.s : step_name[GPUMEM_STEP_FOREACH];
+        wanted = offered->v.list[0].v.s;
     if (step_of(wanted) < 0) {
         gm_fail(err, GPUMEM_EUNKNOWN, NULL, 0, 0, "unknown implementation '%s'", wanted);
         gm_tip(err, "it is one of fused, foreach, for-loop");

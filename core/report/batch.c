@@ -75,7 +75,9 @@ static bool is_result(const char *key)
 static gpumem_status check_near(const char *key, gpumem_error *err)
 {
     size_t n = strlen(key), limit = n / 3 < 1 ? 1 : n / 3 > 2 ? 2 : n / 3;
-    for (int i = 0; i < K_COUNT && !is_result(key); i++)
+    if (is_result(key))
+        return GPUMEM_OK;
+    for (int i = 0; i < K_COUNT; i++)
         if (gm_near_distance(key, known[i].name) <= limit)
             return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "unknown key '%s': did you mean '%s'?", key, known[i].name);
     return GPUMEM_OK;
