@@ -3,7 +3,7 @@
 #include "../emit.h"
 
 enum {
-    EXPERTS, IDLE, TOP, WIDTH, ACT, GATED, TRANSPOSED, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
+    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
     CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, NPARAM
 };
 
@@ -11,10 +11,12 @@ static const gpumem_paramdef params[NPARAM] = {
     SIZE("experts", NULL, "routed experts"),
     {"experts_idle", GPUMEM_TYPE_INT, 0, "0", 0, GPUMEM_SIZE_MAX, "experts that pass on what they are given (models/longcat_flash)"},
     SIZE("experts_top", NULL, "experts that a token uses"),
+    FLAG("experts_every", "false", "every expert works on all tokens, weighted before it does (models/llama4)"),
     SIZE("expert_intermediate", NULL, "width between the matrices of an expert"),
     WORD("act", NULL, "activation function, as transformers/activations.py names it; swiglu_limited: that of models/gpt_oss"),
     FLAG("expert_gated", "true", "experts have a gate beside the up projection"),
     FLAG("expert_transposed", "false", "weights of experts are [expert, in, out]"),
+    FLAG("expert_flat", "false", "the weights of all experts are matrices, experts.mlp.w1, v1 and w2 (models/dbrx)"),
     FLAG("expert_bias", "false", "experts have biases"),
     WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones) or deepseek (sigmoid, groups)"),
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
@@ -37,7 +39,7 @@ static const gpumem_paramdef params[NPARAM] = {
 typedef struct moe_spec {
     gpumem_dim experts, choices, top, width, hidden; /* choices: experts and those that are idle */
     uint32_t act;
-    int router, correction, gated, transposed;
+    int router, correction, gated, transposed, every, flat;
 } moe_spec;
 
 static uint32_t step(gpumem_emit *e, uint32_t t) { return hold(e, t, GPUMEM_LIVES_STEP); }
@@ -53,7 +55,7 @@ static uint32_t rows(gpumem_emit *e, const char *name, uint32_t x, const moe_spe
     if (n < 2)
         return gpumem_emit_fail(e, GPUMEM_EINVAL);
     memcpy(dim, e->tensor[x].dim, sizeof dim);
-    dim[n - 2] = gpumem_dim_of((uint64_t)dim[n - 2].size * s->top.size, dim[n - 2].sym, dim[n - 2].axis);
+    dim[n - 2] = gpumem_dim_of((uint64_t)dim[n - 2].size * (s->every ? s->experts.size : s->top.size), dim[n - 2].sym, dim[n - 2].axis);
     dim[n - 1] = last;
     return gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, dtype, last.size ? n : n - 1, dim);
 }
@@ -80,7 +82,7 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
         of_dtype(e, operand[1], GPUMEM_DTYPE_F32);
     if (s->correction)
         correct(args, s, e);
-    chosen[0] = gpumem_emit_like(e, "weights", x, s->top);
+    chosen[0] = gpumem_emit_like(e, "weights", x, s->every ? s->experts : s->top);
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
     step(e, chosen[1]);
@@ -101,7 +103,11 @@ static uint32_t grouped(const gpumem_args *args, const moe_spec *s, const char *
     dim[0] = experts;
     dim[1] = s->transposed ? last_of(e, x) : out;
     dim[2] = s->transposed ? out : last_of(e, x);
-    operand[1] = gpumem_emit_tensor(e, name, GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_EXPERT, GPUMEM_DTYPE_MODEL, 3, dim);
+    if (s->flat) { /* [experts * width, hidden], transposed for the last one */
+        dim[0] = extent((uint64_t)experts.size * s->width.size, GPUMEM_AXIS_FFN);
+        dim[1] = s->hidden;
+    }
+    operand[1] = gpumem_emit_tensor(e, name, GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_EXPERT, GPUMEM_DTYPE_MODEL, s->flat ? 2 : 3, dim);
     if (flag_of(args, EXPERT_BIAS))
         operand[2] = gpumem_emit_weight(e, bias, GPUMEM_FAMILY_BIAS, experts, out);
     y = rows(e, name, like, s, out, GPUMEM_DTYPE_MODEL);
@@ -115,6 +121,11 @@ static uint32_t expert_inner(const gpumem_args *args, const moe_spec *s, uint32_
     gpumem_dim size[2];
     uint32_t part[2], y;
     size[0] = size[1] = s->width;
+    if (s->flat) {
+        part[0] = grouped(args, s, "experts.mlp.w1", "", x, like, s->choices, s->width, offsets, e);
+        part[1] = grouped(args, s, "experts.mlp.v1", "", x, like, s->choices, s->width, offsets, e);
+        return binary(e, GPUMEM_OP_MUL, "product", activate(e, part[0], s->act), part[1]);
+    }
     if (!s->gated)
         return activate(e, grouped(args, s, "experts.up_proj", "experts.up_proj_bias", x, like, s->choices, s->width, offsets, e), s->act);
     y = grouped(args, s, "experts.gate_up_proj", "experts.gate_up_proj_bias", x, like, s->choices, extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN), offsets, e);
@@ -125,6 +136,19 @@ static uint32_t expert_inner(const gpumem_args *args, const moe_spec *s, uint32_
     }
     split(e, "gate_up", y, 2, names, size, part);
     return binary(e, GPUMEM_OP_MUL, "product", activate(e, part[0], s->act), part[1]);
+}
+
+/* Llama4TextMoe: tokens repeated for every expert, weighted, batched products, the sum over experts. */
+static uint32_t all_of_them(const gpumem_args *args, const moe_spec *s, uint32_t x, const uint32_t *chosen, gpumem_emit *e)
+{
+    uint32_t y = rows(e, "rows", x, s, s->hidden, GPUMEM_DTYPE_MODEL), weighted, out;
+    operate(e, GPUMEM_OP_REPEAT, 0, "rows", x, GPUMEM_NONE, y);
+    weighted = step(e, binary(e, GPUMEM_OP_MUL, "weighted", y, chosen[0]));
+    y = expert_inner(args, s, weighted, x, GPUMEM_NONE, e);
+    y = step(e, grouped(args, s, "experts.down_proj", "experts.down_proj_bias", y, x, s->experts, s->hidden, GPUMEM_NONE, e));
+    out = gpumem_emit_same(e, "combined", x);
+    operate(e, GPUMEM_OP_COMBINE, 0, "combine", y, GPUMEM_NONE, out);
+    return out;
 }
 
 static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, const uint32_t *chosen, gpumem_emit *e)
@@ -142,7 +166,7 @@ static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, c
     weights = step(e, rows(e, "row_weights", x, s, NO_DIM, weight));
     operate(e, GPUMEM_OP_INDEX, 0, "row_weights", chosen[0], sorted[1], weights);
     y = expert_inner(args, s, picked, x, sorted[3], e);
-    y = step(e, grouped(args, s, "experts.down_proj", "experts.down_proj_bias", y, x, s->experts, s->hidden, sorted[3], e));
+    y = step(e, grouped(args, s, s->flat ? "experts.mlp.w2" : "experts.down_proj", "experts.down_proj_bias", y, x, s->experts, s->hidden, sorted[3], e));
     out = rows(e, "weighted", x, s, s->hidden, weight);
     operate(e, GPUMEM_OP_MUL, 0, "weighted", y, weights, out);
     y = gpumem_emit_same(e, "combined", x);
@@ -182,6 +206,8 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.act = activation_of(args->param[ACT].v.s);
     s.router = choice_of(args, ROUTER, routers);
     s.correction = choice_of(args, CORRECTION, corrections);
+    s.every = flag_of(args, EVERY);
+    s.flat = flag_of(args, FLAT);
     s.gated = flag_of(args, GATED);
     s.transposed = flag_of(args, TRANSPOSED);
     if (s.act == GPUMEM_NONE)
@@ -193,7 +219,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     if (size_or(args, SHARED_WIDTH, 0) && flag_of(args, SHARED_FIRST))
         beside = step(e, shared(args, &s, in[0], e));
     route(args, &s, in[0], chosen, e);
-    y = routed(args, &s, in[0], chosen, e);
+    y = s.every ? all_of_them(args, &s, in[0], chosen, e) : routed(args, &s, in[0], chosen, e);
     if (flag_of(args, ROUTED_SCALED)) {
         uint32_t x = y;
         y = gpumem_emit_same(e, "scaled", x);

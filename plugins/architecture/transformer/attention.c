@@ -10,6 +10,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("rope", "rotated width of a head; null: all of it"),
     WORD("rotary", "'half'", "half (all of a head), cat (a part, put together with the rest) or interleave (pairs); without cos and sin: not at all"),
     FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
+    SIZE_OR_NULL("qkv_width", "rows of that matrix; null: what its parts need, and no other could run"),
     FLAG("conv1d", "false", "weights are [in, out]"),
     FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are rotated and kept (models/falcon)"),
     FLAG("q_scaled", "false", "q is scaled by an operator of its own (models/opt)"),
@@ -89,7 +90,10 @@ static void project(const gpumem_args *args, uint32_t x, attention_spec *s, gpum
     size[2] = extent(s->kv * s->value_dim, GPUMEM_AXIS_KV_HEADS);
     if (flag_of(args, ATTENTION_FUSED)) {
         uint64_t whole = s->heads * s->dim + s->kv * (s->dim + s->value_dim);
-        uint32_t y = linear(e, "qkv_proj", GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, extent(whole, GPUMEM_AXIS_HEADS), flags);
+        uint32_t weight = GPUMEM_NONE, y;
+        if (!is_null(args, ATTENTION_FUSED_WIDTH))
+            weight = gpumem_emit_weight(e, "qkv_proj.weight", GPUMEM_FAMILY_MATRIX, extent(size_of(args, ATTENTION_FUSED_WIDTH), GPUMEM_AXIS_HEADS), last_of(e, x));
+        y = linear(e, "qkv_proj", GPUMEM_FAMILY_MATRIX, x, weight, extent(whole, GPUMEM_AXIS_HEADS), flags);
         split(e, "qkv", hold(e, y, GPUMEM_LIVES_STEP), 3, names, size, part);
     } else {
         for (unsigned i = 0; i < 3; i++)
