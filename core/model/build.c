@@ -281,17 +281,13 @@ static void rewind_to(gpumem_emit *e, gm_emit_mark m)
 static gpumem_status config_fail(gm_build *b, const gm_step *st, gpumem_status status, const char *what, gpumem_error *err)
 {
     const char *path = b->m->config->path[0] ? b->m->config->path : b->m->config->name;
-    char all[200] = "", keys[100];
-    for (uint32_t i = 0; i < st->component->nparam; i++) {
-        size_t n = strlen(all);
-        gm_family_blame(b->frame->f, st->param[i], keys, sizeof keys);
-        if (*keys && strstr(all, keys) == NULL && n + strlen(keys) + 3 < sizeof all)
-            snprintf(all + n, sizeof all - n, "%s%s", n ? ", " : "", keys);
-    }
+    char keys[200] = "";
+    for (uint32_t i = 0; i < st->component->nparam; i++)
+        gm_family_blame_too(b->frame->f, st->param[i], keys, sizeof keys);
     gm_fail(err, status, path, 0, 0, "%s: %s", st->use, what);
     gm_tip(err, "%s:%u:%u: this step", st->file, st->source->line, st->source->column);
-    if (*all)
-        gm_tip(err, "keys behind it: %s", all);
+    if (*keys)
+        gm_tip(err, "keys behind it: %s", keys);
     return status;
 }
 

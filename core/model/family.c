@@ -99,30 +99,41 @@ static bool uses_layer(const gm_family *f, const gm_expr *e)
     return false;
 }
 
-static void blame(const gm_family *f, const gm_expr *e, unsigned depth, char *buf, size_t n)
+static bool is_listed(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = list; (p = strstr(p, name)); p++)
+        if ((p == list || p[-1] == ' ') && (p[n] == 0 || p[n] == ','))
+            return true;
+    return false;
+}
+
+static void blame(const gm_family *f, const gm_expr *e, unsigned *budget, char *buf, size_t n)
 {
     const int *slot;
     unsigned count = gm_expr_slots(e, &slot);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count && *budget; i++) {
         const gm_name *x = &f->name[slot[i]];
-        if (x->expr && depth < 16) {
-            blame(f, x->expr, depth + 1, buf, n);
-        } else if (x->kind == GM_NAME_KEY) {
-            size_t have = strlen(buf), len = strlen(x->name);
-            const char *seen = strstr(buf, x->name);
-            if (seen && (seen[len] == 0 || seen[len] == ','))
-                continue;
-            if (have + len + 3 < n)
-                snprintf(buf + have, n - have, "%s%s", have ? ", " : "", x->name);
-        }
+        size_t have = strlen(buf);
+        --*budget; /* dims may depend on each other in any way */
+        if (x->expr)
+            blame(f, x->expr, budget, buf, n);
+        else if (x->kind == GM_NAME_KEY && !is_listed(buf, x->name) && have + strlen(x->name) + 3 < n)
+            snprintf(buf + have, n - have, "%s%s", have ? ", " : "", x->name);
     }
+}
+
+const char *gm_family_blame_too(const gm_family *f, const gm_expr *e, char *buf, size_t n)
+{
+    unsigned budget = 1000;
+    blame(f, e, &budget, buf, n);
+    return buf;
 }
 
 const char *gm_family_blame(const gm_family *f, const gm_expr *e, char *buf, size_t n)
 {
     buf[0] = 0;
-    blame(f, e, 0, buf, n);
-    return buf;
+    return gm_family_blame_too(f, e, buf, n);
 }
 
 /* ---- what is not steps ---- */
