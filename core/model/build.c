@@ -350,7 +350,7 @@ static void rename_first(gm_build *b, const gm_rename *list, uint32_t nlist)
 }
 
 /* The first part of the path as the family and those around it rename it. */
-static void rename_path(gm_build *b)
+void gm_build_rename(gm_build *b)
 {
     for (const gm_frame *fr = b->frame; fr; fr = fr->outer) {
         const gm_rename left_out = {fr->f->base, ""};
@@ -383,7 +383,7 @@ static gpumem_status name_stored(gm_build *b, const gm_step *st, const char *at,
         }
         gpumem_text_puts(&b->path, to);
         gpumem_text_puts(&b->path, rest);
-        rename_path(b);
+        gm_build_rename(b);
         if (b->path.failed)
             return gm_no_memory(err);
         uint32_t name = gm_build_string(b, b->path.s, b->path.n, err);

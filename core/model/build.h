@@ -49,5 +49,7 @@ gpumem_status gm_build_end(gm_build *b, gpumem_error *err);
 gpumem_status gm_build_again(gm_build *b, uint32_t block, gpumem_error *err);
 /* The build's port of a family's. */
 gpumem_status gm_build_port(gm_build *b, int family_port, uint32_t *out, gpumem_error *err);
+/* What the path of a tensor starts with, as the family at work and those around it rename it. */
+void gm_build_rename(gm_build *b);
 gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t number, gpumem_error *err);
 #endif

@@ -87,8 +87,14 @@ static gpumem_status make_buffers(gm_build *b, gpumem_error *err)
         }
         if (s != GPUMEM_OK)
             return s;
-        if (yes)
-            gpumem_emit_tensor(b->e, from->name, GPUMEM_ROLE_BUFFER, 0, from->dtype, from->ndim, dim);
+        if (!yes)
+            continue;
+        gpumem_text_clear(&b->path);
+        gpumem_text_puts(&b->path, from->name);
+        gm_build_rename(b);
+        if (b->path.failed)
+            return gm_no_memory(err);
+        gpumem_emit_tensor(b->e, b->path.s, GPUMEM_ROLE_BUFFER, 0, from->dtype, from->ndim, dim);
         if (b->e->status != GPUMEM_OK)
             return gm_fail(err, GPUMEM_EPLUGIN, b->frame->f->manifest->path, 0, 0, "the buffer %s could not be described", from->name);
     }
