@@ -22,8 +22,8 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
     FLAG("router_weight_fp32", "false", "the router's weight is fp32 in every precision (models/ernie4_5_moe)"),
     FLAG("router_bias", "false", "the router has a bias"),
-    {"router_groups", GPUMEM_TYPE_INT, 0, "1", 0, GPUMEM_SIZE_MAX, "groups of experts"},
-    {"router_groups_kept", GPUMEM_TYPE_INT, 0, "1", 0, GPUMEM_SIZE_MAX, "groups that a token may use"},
+    {"router_groups", GPUMEM_TYPE_INT, 1, "null", 0, GPUMEM_SIZE_MAX, "groups of experts; null: one"},
+    {"router_groups_kept", GPUMEM_TYPE_INT, 1, "null", 0, GPUMEM_SIZE_MAX, "groups that a token may use; null: one"},
     WORD("router_correction", "'none'", "a bias for the choice only: none, buffer or parameter"),
     WORD("router_correction_name", "'gate.e_score_correction_bias'", "name of that bias"),
     FLAG("router_correction_fp32", "false", "it is fp32 in every precision"),
@@ -90,8 +90,8 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     if (op) {
         op->attr[0] = s->choices.size;
         op->attr[1] = s->top.size;
-        op->attr[2] = (uint32_t)size_of(args, GROUPS);
-        op->attr[3] = (uint32_t)size_of(args, GROUPS_KEPT);
+        op->attr[2] = (uint32_t)size_or(args, GROUPS, 1);
+        op->attr[3] = (uint32_t)size_or(args, GROUPS_KEPT, 1);
     }
 }
 

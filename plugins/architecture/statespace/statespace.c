@@ -1,0 +1,211 @@
+/* statespace: selective state spaces, as transformers 5.23 runs them without kernels: MambaMixer (models/mamba, falcon_mamba, jamba,
+ * zamba), Mamba2Mixer (models/mamba2, bamba, granitemoehybrid, falcon_h1, nemotron_h, zamba2). */
+#include "../sequence.h"
+
+/* ---- mamba ---- */
+
+enum { MAMBA_INNER, MAMBA_STATE, MAMBA_RANK, MAMBA_HEADS, MAMBA_KERNEL, MAMBA_CONV_BIAS, MAMBA_BIAS, MAMBA_ACT, MAMBA_NORMS, MAMBA_N };
+
+static const gpumem_paramdef mamba_params[MAMBA_N] = {
+    SIZE("ssm_inner", NULL, "channels"),
+    SIZE("ssm_state", NULL, "numbers that a channel remembers"),
+    SIZE("ssm_rank", NULL, "width that time steps are projected from"),
+    SIZE_OR_NULL("ssm_heads", "heads with projections of their own (models/zamba); null: one for all channels"),
+    SIZE("ssm_kernel", NULL, "tokens that the convolution sees"),
+    FLAG("ssm_conv_bias", "true", "the convolution has a bias"),
+    FLAG("ssm_bias", "false", "the outer matrices have biases"),
+    WORD("ssm_act", "'silu'", "activation function after the convolution"),
+    WORD("ssm_norms", "'none'", "norms of time steps, B and C: none, rms (models/jamba), weightless (models/falcon_mamba: their weights are buffers)"),
+};
+
+enum { NORMS_NONE, NORMS_RMS, NORMS_WEIGHTLESS };
+
+/* x_proj and dt_proj: one matrix, or one for each head. */
+static uint32_t per_head(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t in, uint64_t out)
+{
+    uint32_t w = own(e, name, heads, out, in), y = gpumem_emit_like(e, name, x, extent(out, GPUMEM_AXIS_NONE));
+    operate(e, GPUMEM_OP_MATMUL, 0, name, x, w, y);
+    return y;
+}
+
+static uint32_t norm_of(gpumem_emit *e, const char *module, uint32_t x, uint64_t width, int norms)
+{
+    char s[PATH_ROOM];
+    gpumem_dim size = extent(width, GPUMEM_AXIS_NONE);
+    if (norms == NORMS_NONE)
+        return x;
+    if (norms == NORMS_WEIGHTLESS)
+        gpumem_emit_tensor(e, join(e, s, module, "weight"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 1, &size);
+    return rmsnorm(e, module, x, size, GPUMEM_NORM_LLAMA, norms == NORMS_RMS);
+}
+
+static void select_steps(const gpumem_args *args, uint32_t x, int norms, uint32_t *in, gpumem_emit *e)
+{
+    static const char *const names[] = {"dt", "B", "C"};
+    uint64_t inner = size_of(args, MAMBA_INNER), state = size_of(args, MAMBA_STATE), rank = size_of(args, MAMBA_RANK);
+    uint64_t heads = size_or(args, MAMBA_HEADS, 1), width = inner / heads, size[3];
+    uint32_t piece[3], y;
+    size[0] = rank;
+    size[1] = size[2] = state;
+    if (is_null(args, MAMBA_HEADS))
+        y = matrix(e, "x_proj", x, rank + 2 * state, GPUMEM_AXIS_NONE, 0);
+    else {
+        x = by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(width, GPUMEM_AXIS_HEAD_DIM));
+        y = per_head(e, "x_proj_weight", x, heads, width, rank + 2 * state);
+    }
+    part(e, "selected", y, 3, names, size, piece);
+    piece[0] = norm_of(e, "dt_layernorm", piece[0], norms == NORMS_WEIGHTLESS ? inner : rank, norms);
+    in[3] = norm_of(e, "b_layernorm", piece[1], state, norms);
+    in[4] = norm_of(e, "c_layernorm", piece[2], state, norms);
+    if (is_null(args, MAMBA_HEADS)) {
+        in[1] = matrix(e, "dt_proj", piece[0], inner, GPUMEM_AXIS_CHANNEL, 0);
+        in[6] = vector(e, "dt_proj", "bias", GPUMEM_FAMILY_BIAS, extent(inner, GPUMEM_AXIS_CHANNEL));
+        in[2] = own(e, "A_log", inner, state, 0);
+        in[5] = own(e, "D", inner, 0, 0);
+    } else {
+        in[1] = per_head(e, "dt_proj_weight", piece[0], heads, rank, width);
+        in[6] = own(e, "dt_proj_bias", heads, width, 0);
+        in[2] = own(e, "A_log", heads, width, state);
+        in[5] = own(e, "D", heads, width, 0);
+    }
+}
+
+static DESCRIBE(mamba_describe)
+{
+    static const char *const names[] = {"hidden", "gate"}, *const kinds[] = {"none", "rms", "weightless", NULL};
+    uint64_t inner = size_of(args, MAMBA_INNER), size[2];
+    unsigned flags = flag_of(args, MAMBA_BIAS) ? LINEAR_BIAS : 0;
+    uint32_t act = activation_of(args->param[MAMBA_ACT].v.s), piece[2], operand[8], y;
+    int norms = choice_of(args, MAMBA_NORMS, kinds);
+    scan_spec s = {GPUMEM_SCAN_MAMBA, inner, 1, 0, 1, 0};
+    s.columns = size_of(args, MAMBA_STATE);
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    if (norms < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "ssm_norms is none of none, rms, weightless");
+    if (inner % size_or(args, MAMBA_HEADS, 1))
+        return gpumem_because(args, GPUMEM_EINVAL, "ssm_heads must divide ssm_inner");
+    size[0] = size[1] = inner;
+    part(e, "projected", matrix(e, "in_proj", in[0], 2 * inner, GPUMEM_AXIS_CHANNEL, flags), 2, names, size, piece);
+    operand[0] = step(e, activate(e, convolve(e, "conv1d", piece[0], size_of(args, MAMBA_KERNEL), flag_of(args, MAMBA_CONV_BIAS)), act));
+    select_steps(args, operand[0], norms, operand, e);
+    operand[7] = piece[1];
+    y = of_dtype(e, gpumem_emit_same(e, "scanned", in[0]), GPUMEM_DTYPE_F32);
+    if (y < e->ntensor)
+        e->tensor[y].dim[e->tensor[y].ndim - 1] = extent(inner, GPUMEM_AXIS_CHANNEL);
+    y = cast(e, scan(e, &s, 8, operand, y), GPUMEM_DTYPE_MODEL);
+    out[0] = matrix(e, "out_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, flags);
+    return (gpumem_status)e->status;
+}
+
+/* ---- mamba2 ---- */
+
+enum {
+    MAMBA2_INNER, MAMBA2_STATE, MAMBA2_GROUPS, MAMBA2_HEADS, MAMBA2_KERNEL, MAMBA2_CHUNK, MAMBA2_CONV_BIAS, MAMBA2_BIAS, MAMBA2_OUT_BIAS, MAMBA2_ACT,
+    MAMBA2_NORM, MAMBA2_SCALED, MAMBA2_N
+};
+
+static const gpumem_paramdef mamba2_params[MAMBA2_N] = {
+    SIZE("ssm_inner", NULL, "channels"),
+    SIZE("ssm_state", NULL, "numbers that a channel remembers"),
+    SIZE("ssm_groups", "1", "groups of heads that share B and C"),
+    SIZE("ssm_heads", NULL, "heads"),
+    SIZE("ssm_kernel", NULL, "tokens that the convolution sees"),
+    SIZE("ssm_chunk", "256", "tokens that are computed at once"),
+    FLAG("ssm_conv_bias", "true", "the convolution has a bias"),
+    FLAG("ssm_bias", "false", "the first matrix has a bias"),
+    FLAG("ssm_out_bias", "false", "the last matrix has a bias"),
+    WORD("ssm_act", "'silu'", "activation function after the convolution"),
+    FLAG("ssm_norm", "true", "the result passes a norm with the gate; false: it is multiplied by it"),
+    FLAG("ssm_scaled", "false", "input and projection are multiplied by numbers, those of the projection by a buffer (models/falcon_h1)"),
+};
+
+static uint32_t project(const gpumem_args *args, uint32_t x, uint64_t width, gpumem_emit *e)
+{
+    unsigned flags = flag_of(args, MAMBA2_BIAS) ? LINEAR_BIAS : 0;
+    gpumem_dim dim[3];
+    uint32_t y;
+    if (!flag_of(args, MAMBA2_SCALED))
+        return matrix(e, "in_proj", x, width, GPUMEM_AXIS_CHANNEL, flags);
+    y = gpumem_emit_same(e, "scaled", x);
+    operate(e, GPUMEM_OP_SCALE, 0, "scaled", x, GPUMEM_NONE, y);
+    y = matrix(e, "in_proj", y, width, GPUMEM_AXIS_CHANNEL, flags);
+    dim[0] = dim[1] = extent(1, GPUMEM_AXIS_NONE);
+    dim[2] = extent(width, GPUMEM_AXIS_CHANNEL);
+    return binary(e, GPUMEM_OP_MUL, "multiplied", y, gpumem_emit_tensor(e, "mup_vector", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 3, dim));
+}
+
+static uint32_t run_heads(const gpumem_args *args, uint32_t x, uint32_t dt, gpumem_emit *e)
+{
+    static const char *const names[] = {"hidden", "B", "C"};
+    uint64_t inner = size_of(args, MAMBA2_INNER), heads = size_of(args, MAMBA2_HEADS), groups = size_of(args, MAMBA2_GROUPS), size[3];
+    scan_spec s = {GPUMEM_SCAN_MAMBA2, heads, inner / heads, size_of(args, MAMBA2_STATE), groups, size_of(args, MAMBA2_CHUNK)};
+    uint32_t operand[7], piece[3], y;
+    size[0] = inner;
+    size[1] = size[2] = groups * s.columns;
+    part(e, "convolved", x, 3, names, size, piece);
+    operand[0] = piece[0];
+    operand[1] = dt;
+    operand[2] = own(e, "A_log", heads, 0, 0);
+    operand[3] = piece[1];
+    operand[4] = piece[2];
+    operand[5] = own(e, "D", heads, 0, 0);
+    operand[6] = own(e, "dt_bias", heads, 0, 0);
+    y = of_dtype(e, gpumem_emit_same(e, "scanned", piece[0]), GPUMEM_DTYPE_F32);
+    return scan(e, &s, 7, operand, y);
+}
+
+static DESCRIBE(mamba2_describe)
+{
+    static const char *const names[] = {"gate", "hidden_B_C", "dt"};
+    uint64_t inner = size_of(args, MAMBA2_INNER), heads = size_of(args, MAMBA2_HEADS), groups = size_of(args, MAMBA2_GROUPS), size[3];
+    uint32_t act = activation_of(args->param[MAMBA2_ACT].v.s), piece[3], x, y;
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    if (inner % heads)
+        return gpumem_because(args, GPUMEM_EINVAL, "the number of state space heads must divide their channels");
+    size[0] = inner;
+    size[1] = inner + 2 * groups * size_of(args, MAMBA2_STATE);
+    size[2] = heads;
+    part(e, "projected", project(args, in[0], size[0] + size[1] + size[2], e), 3, names, size, piece);
+    x = activate(e, convolve(e, "conv1d", piece[1], size_of(args, MAMBA2_KERNEL), flag_of(args, MAMBA2_CONV_BIAS)), act);
+    y = run_heads(args, x, piece[2], e);
+    if (flag_of(args, MAMBA2_NORM))
+        y = gated_norm(e, "norm", y, piece[0], inner);
+    else
+        y = of_dtype(e, binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, piece[0], GPUMEM_ACT_SILU)), GPUMEM_DTYPE_F32);
+    y = cast(e, y, GPUMEM_DTYPE_MODEL);
+    out[0] = matrix(e, "out_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, flag_of(args, MAMBA2_OUT_BIAS) ? LINEAR_BIAS : 0);
+    return (gpumem_status)e->status;
+}
+
+/* ---- a residual stream in fp32 ---- */
+
+enum { CAST_FP32, CAST_N };
+static const gpumem_paramdef cast_params[CAST_N] = {FLAG("cast_fp32", "false", "to fp32; false: to the model's format")};
+
+static DESCRIBE(cast_describe)
+{
+    out[0] = step(e, cast(e, in[0], flag_of(args, CAST_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
+    return (gpumem_status)e->status;
+}
+
+static DESCRIBE(residual_describe)
+{
+    (void)args;
+    out[0] = of_dtype(e, binary(e, GPUMEM_OP_ADD, "residual", in[0], in[1]), GPUMEM_DTYPE_F32);
+    return (gpumem_status)e->status;
+}
+
+static const char *const x_in[] = {"x"}, *const y_out[] = {"y"}, *const residual_in[] = {"x", "y"};
+static const gpumem_component components[] = {
+    {"mamba", "selective state space: a state for each channel", mamba_params, MAMBA_N, 1, 1, x_in, y_out, mamba_describe},
+    {"mamba2", "selective state space: a state for each head", mamba2_params, MAMBA2_N, 1, 1, x_in, y_out, mamba2_describe},
+    {"cast", "another format", cast_params, CAST_N, 1, 1, x_in, y_out, cast_describe},
+    {"residual", "a sum in fp32", NULL, 0, 2, 1, residual_in, y_out, residual_describe},
+};
+static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
+
+GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
+    GPUMEM_MAGIC, GPUMEM_ABI, sizeof gpumem_entry, GPUMEM_KIND_ARCHITECTURE, "statespace", "0.1.0", {&operations},
+};
