@@ -16,6 +16,24 @@ const char *role_name(unsigned role)
 
 /* ---- pattern ----------------------------------------------------------------------------------------------------------- */
 
+/* Of several distinct blocks of one name each has a letter: layer.a, layer.b; from the 27th on a number. */
+void put_block_name(gpumem_text *t, const gpumem_description *d, const gpumem_block *block)
+{
+    const char *name = text_at(d, block->name);
+    unsigned before = 0, same = 0;
+
+    for (uint32_t i = 0; i < d->nblock; i++)
+        if (strcmp(text_at(d, d->block[i].name), name) == 0) {
+            before += &d->block[i] < block;
+            same++;
+        }
+    gpumem_text_puts(t, name);
+    if (same > 1 && before < 26)
+        gpumem_text_printf(t, ".%c", (int)('a' + before));
+    else if (same > 1)
+        gpumem_text_printf(t, ".%u", before + 1);
+}
+
 void put_pattern(gpumem_text *t, const gpumem_description *d)
 {
     for (uint32_t i = 0; i < d->nrun; i++) {
@@ -23,8 +41,10 @@ void put_pattern(gpumem_text *t, const gpumem_description *d)
         gpumem_text_char(t, '[');
         if (run->n > 1 && run->count > 1)
             gpumem_text_char(t, '(');
-        for (uint32_t k = 0; k < run->n; k++)
-            gpumem_text_printf(t, "%s%s", k ? " " : "", text_at(d, d->block[d->sequence[run->first + k]].name));
+        for (uint32_t k = 0; k < run->n; k++) {
+            gpumem_text_puts(t, k ? " " : "");
+            put_block_name(t, d, &d->block[d->sequence[run->first + k]]);
+        }
         if (run->n > 1 && run->count > 1)
             gpumem_text_char(t, ')');
         if (run->count > 1)
@@ -121,4 +141,41 @@ uint64_t tensor_elements(const gpumem_tensor *tensor)
         n *= tensor->dim[i].size;
     }
     return n;
+}
+
+/* ---- config keys --------------------------------------------------------------------------------------------------------- */
+
+/* A value of the config may be a list of a thousand entries. */
+static void put_cut(gpumem_text *t, const char *s, size_t most)
+{
+    size_t n = strlen(s);
+
+    if (n <= most) {
+        gpumem_text_puts(t, s);
+        return;
+    }
+    for (n = most - 3; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80; n--)
+        ;
+    gpumem_text_put(t, s, n);
+    gpumem_text_puts(t, "...");
+}
+
+void put_keys(gpumem_text *t, const terminal *term, const gpumem_key *key, size_t n)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; i < n; i++)
+        width = columns(key[i].key) > width ? columns(key[i].key) : width;
+    for (size_t i = 0; i < n; i++) {
+        gpumem_text value = {0};
+        put_repeat(t, " ", 2);
+        put_left(t, key[i].key, width + 2);
+        put_cut(&value, key[i].value, 36);
+        put_left(t, value.s ? value.s : "", 14);
+        gpumem_text_puts(t, "  ");
+        put_styled(t, term, strcmp(key[i].origin, "default") == 0 ? STYLE_WARN : STYLE_DIM, key[i].origin);
+        gpumem_text_char(t, '\n');
+        t->failed |= value.failed;
+        gpumem_text_free(&value);
+    }
 }

@@ -54,7 +54,7 @@ gpumem_status open_config(gpumem_host *host, const options *o, gpumem_config **o
 
 gpumem_status open_model(gpumem_host *host, const options *o, const gpumem_config *config, gpumem_model **out, gpumem_error *err)
 {
-    gpumem_model_options model = {o->class_name, o->freeze, NULL};
+    gpumem_model_options model = {o->class_name, o->freeze, o->like};
 
     return gpumem_model_new(host, config, &model, out, err);
 }

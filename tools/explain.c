@@ -187,42 +187,6 @@ static void put_tensors(gpumem_text *t, const estimate *e, const terminal *term)
 
 /* ---- keys, assumptions, plugins ---------------------------------------------------------------------------------------------- */
 
-/* A value of the config may be a list of a thousand entries. */
-static void put_cut(gpumem_text *t, const char *s, size_t most)
-{
-    size_t n = strlen(s);
-
-    if (n <= most) {
-        gpumem_text_puts(t, s);
-        return;
-    }
-    for (n = most - 3; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80; n--)
-        ;
-    gpumem_text_put(t, s, n);
-    gpumem_text_puts(t, "...");
-}
-
-static void put_keys(gpumem_text *t, const estimate *e, const terminal *term)
-{
-    size_t width = 0;
-
-    put_heading(t, term, "config keys");
-    for (size_t i = 0; i < e->nkey; i++)
-        width = columns(e->key[i].key) > width ? columns(e->key[i].key) : width;
-    for (size_t i = 0; i < e->nkey; i++) {
-        gpumem_text value = {0};
-        put_repeat(t, " ", INDENT);
-        put_left(t, e->key[i].key, width + 2);
-        put_cut(&value, e->key[i].value, 36);
-        put_left(t, value.s ? value.s : "", 14);
-        gpumem_text_puts(t, "  ");
-        put_styled(t, term, strcmp(e->key[i].origin, "default") == 0 ? STYLE_WARN : STYLE_DIM, e->key[i].origin);
-        gpumem_text_char(t, '\n');
-        t->failed |= value.failed;
-        gpumem_text_free(&value);
-    }
-}
-
 static void put_choices(gpumem_text *t, const estimate *e, const terminal *term)
 {
     put_heading(t, term, "assumed");
@@ -277,7 +241,8 @@ void put_explanation(gpumem_text *t, const estimate *e, const terminal *term)
     put_lines(t, e, term);
     put_source(t, e, term);
     put_tensors(t, e, term);
-    put_keys(t, e, term);
+    put_heading(t, term, "config keys");
+    put_keys(t, term, e->key, e->nkey);
     put_choices(t, e, term);
     put_plugins(t, e, term);
 }

@@ -202,10 +202,15 @@ static void put_body(gpumem_text *t, const subject *s, const terminal *term, con
             put_tensor(t, s, term, &s->d->tensor[i]);
 }
 
-static void put_block_name(gpumem_text *t, const subject *s, const terminal *term, const gpumem_block *block)
+static void put_block_heading(gpumem_text *t, const subject *s, const terminal *term, const gpumem_block *block)
 {
+    gpumem_text name = {0};
+
+    put_block_name(&name, s->d, block);
     gpumem_text_char(t, '\n');
-    put_styled(t, term, STYLE_BOLD, text_at(s->d, block->name));
+    put_styled(t, term, STYLE_BOLD, name.s ? name.s : "");
+    t->failed |= name.failed;
+    gpumem_text_free(&name);
     if (block->count > 1)
         gpumem_text_printf(t, " %s %u", term->glyph->times, (unsigned)block->count);
 }
@@ -218,7 +223,7 @@ static void put_blocks(gpumem_text *t, const subject *s, const terminal *term)
     for (uint32_t i = 0; i < s->d->nblock; i++) {
         gpumem_text_clear(&body);
         put_body(&body, s, term, &s->d->block[i]);
-        put_block_name(t, s, term, &s->d->block[i]);
+        put_block_heading(t, s, term, &s->d->block[i]);
         if (i > 0 && body.n == last.n && body.n > 0 && memcmp(body.s, last.s, body.n) == 0)
             gpumem_text_puts(t, ": as the one before\n");
         else
@@ -229,6 +234,14 @@ static void put_blocks(gpumem_text *t, const subject *s, const terminal *term)
     t->failed |= body.failed || last.failed;
     gpumem_text_free(&body);
     gpumem_text_free(&last);
+}
+
+static void put_only_keys(gpumem_text *t, const subject *s, const terminal *term)
+{
+    const gpumem_key *key;
+    size_t n = gpumem_model_keys(s->model, &key);
+
+    put_keys(t, term, key, n);
 }
 
 static void put_text(gpumem_text *t, const subject *s, const terminal *term)
@@ -324,9 +337,14 @@ static void json_ports(gpumem_text *t, const subject *s, const char *key, const 
 
 static void json_block(gpumem_text *t, const subject *s, const gpumem_block *block)
 {
+    gpumem_text name = {0};
+
     json_line(t);
     json_open(t, NULL, '{');
-    json_string(t, "name", text_at(s->d, block->name));
+    put_block_name(&name, s->d, block);
+    json_string(t, "name", name.s ? name.s : "");
+    t->failed |= name.failed;
+    gpumem_text_free(&name);
     json_known(t, "layer", block->layer != GPUMEM_NONE, block->layer);
     json_u64(t, "count", block->count);
     json_ports(t, s, "reads", block, block->import0, block->nimport);
@@ -373,7 +391,7 @@ static void json_keys(gpumem_text *t, const subject *s)
     json_close(t, '[');
 }
 
-static void put_model_json(gpumem_text *t, const subject *s)
+static void put_model_json(gpumem_text *t, const subject *s, bool only_keys)
 {
     gpumem_text pattern = {0};
 
@@ -387,12 +405,14 @@ static void put_model_json(gpumem_text *t, const subject *s)
     json_string(t, "source", gpumem_config_source(s->config));
     json_string(t, "class", gpumem_model_class(s->model));
     json_string(t, "family", gpumem_model_family(s->model));
-    json_counts(t, s);
-    json_string(t, "pattern", pattern.s ? pattern.s : "");
-    json_open(t, "blocks", '[');
-    for (uint32_t i = 0; i < s->d->nblock; i++)
-        json_block(t, s, &s->d->block[i]);
-    json_close(t, '[');
+    if (!only_keys) {
+        json_counts(t, s);
+        json_string(t, "pattern", pattern.s ? pattern.s : "");
+        json_open(t, "blocks", '[');
+        for (uint32_t i = 0; i < s->d->nblock; i++)
+            json_block(t, s, &s->d->block[i]);
+        json_close(t, '[');
+    }
     json_line(t);
     json_keys(t, s);
     json_close(t, '{');
@@ -414,10 +434,13 @@ int verb_model(const options *o)
         open_model(host, o, s.config, &s.model, &err) == GPUMEM_OK) {
         s.d = gpumem_model_description(s.model);
         if (o->json) {
-            put_model_json(&out, &s);
+            put_model_json(&out, &s, o->keys);
         } else {
             terminal term = term_stdout(o);
-            put_text(&out, &s, &term);
+            if (o->keys)
+                put_only_keys(&out, &s, &term);
+            else
+                put_text(&out, &s, &term);
             say_warnings(o, s.model);
         }
     }

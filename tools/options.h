@@ -39,10 +39,10 @@ typedef struct setting { const char *option; char *key; const char *value; } set
 
 typedef struct options {
     verb verb;
-    const char *model, *mode, *precision, *optimizer, *implementation, *attention, *set, *activation, *freeze, *class_name;
+    const char *model, *mode, *precision, *optimizer, *implementation, *attention, *set, *activation, *freeze, *class_name, *like;
     const char *gpu, *memory, *kind, *search, *color;
     uint64_t batch, tokens, accumulation; /* 0: not given */
-    bool checkpointing, no_cache, all_logits, json, explain, quiet, check, ascii, sources, help, version;
+    bool checkpointing, no_cache, all_logits, json, explain, quiet, check, ascii, sources, keys, help, version;
     const char *word[2]; /* of verbs that take words instead of a model */
     unsigned nword;
     const char **plugin_dir;

@@ -99,6 +99,9 @@ void put_assumed(gpumem_text *t, const estimate *e, const terminal *term);
 
 /* ---- descriptions (describe.c) ------------------------------------------------------------------------------------------------ */
 
+/* Key, value and origin of each, a line each. */
+void put_keys(gpumem_text *t, const terminal *term, const gpumem_key *key, size_t n);
+void put_block_name(gpumem_text *t, const gpumem_description *d, const gpumem_block *block);
 void put_pattern(gpumem_text *t, const gpumem_description *d);                         /* [embed][layer x32][head] */
 void put_shape(gpumem_text *t, const gpumem_description *d, const gpumem_tensor *tensor); /* [B, S, 2560] */
 void put_extent(gpumem_text *t, const gpumem_description *d, const gpumem_dim *dim);       /* 2*S */

@@ -59,12 +59,26 @@ static gpumem_status make_inputs(gm_build *b, gpumem_error *err)
         }
         if (s != GPUMEM_OK)
             return s;
+        if (b->global[port] != GPUMEM_NONE && b->e->tensor[b->global[port]].role == GPUMEM_ROLE_INPUT)
+            continue; /* another part of the model has asked for it */
         b->local[port] = gpumem_emit_tensor(b->e, in->name, GPUMEM_ROLE_INPUT, 0, in->dtype, in->ndim, dim);
         b->written[port] = true;
         if (b->e->status != GPUMEM_OK)
             return gm_fail(err, GPUMEM_EINTERNAL, NULL, 0, 0, "an input could not be described");
     }
     return GPUMEM_OK;
+}
+
+static gpumem_status bad_shape(gm_build *b, const gm_buffer *from, const gm_expr *e, const gm_value *x, gpumem_error *err)
+{
+    char keys[200], shown[64];
+    if (*gm_family_blame(b->frame->f, e, keys, sizeof keys) == 0)
+        return gm_fail(err, GPUMEM_EPLUGIN, gm_expr_file(e), gm_expr_line(e), gm_expr_column(e), "an extent of the buffer %s is %s, expected an integer of 1 or more",
+                       from->name, gm_value_show(x, shown, sizeof shown));
+    gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s: an extent of the buffer %s is %s, expected an integer of 1 or more", keys, from->name,
+            gm_value_show(x, shown, sizeof shown));
+    gm_tip(err, "%s:%u:%u: %s", gm_expr_file(e), gm_expr_line(e), gm_expr_column(e), gm_expr_text(e));
+    return GPUMEM_ECONFIG;
 }
 
 static gpumem_status make_buffers(gm_build *b, gpumem_error *err)
@@ -80,8 +94,7 @@ static gpumem_status make_buffers(gm_build *b, gpumem_error *err)
             gm_value x;
             s = gm_values_eval(&b->frame->values, from->shape[d], &x, err);
             if (s == GPUMEM_OK && (x.type != GM_INT || x.v.i < 1 || x.v.i > GPUMEM_SIZE_MAX))
-                s = gm_fail(err, GPUMEM_ECONFIG, gm_expr_file(from->shape[d]), gm_expr_line(from->shape[d]), gm_expr_column(from->shape[d]),
-                            "the shape of the buffer %s: expected an integer of 1 or more", from->name);
+                s = bad_shape(b, from, from->shape[d], &x, err);
             if (s == GPUMEM_OK)
                 dim[d] = gpumem_dim_of((uint64_t)x.v.i, 0, GPUMEM_AXIS_NONE);
         }
@@ -460,6 +473,39 @@ static const gm_class *class_with(const gm_family *f, const char *task)
     return NULL;
 }
 
+/* The mapping with the keys that the family around decides. */
+static gpumem_status part_values(gm_build *b, const gm_stack *st, const gm_value *own, const gm_value **out, gpumem_error *err)
+{
+    gm_value *now;
+    gm_member *m;
+    *out = own;
+    if (st->nwith == 0)
+        return GPUMEM_OK;
+    now = gm_arena_zero(&b->m->arena, 1, sizeof *now);
+    m = gm_arena_zero(&b->m->arena, (size_t)own->n + st->nwith, sizeof *m);
+    if (now == NULL || m == NULL)
+        return gm_no_memory(err);
+    *now = *own;
+    now->v.map = m;
+    if (own->n)
+        memcpy(m, own->v.map, own->n * sizeof *m);
+    for (uint32_t i = 0; i < st->nwith; i++) {
+        uint32_t at = 0;
+        gm_value x;
+        gpumem_status s = gm_values_eval(&b->frame->values, st->with[i].value, &x, err);
+        if (s != GPUMEM_OK)
+            return s;
+        if (x.type == GM_NULL)
+            continue;
+        while (at < now->n && strcmp(m[at].key, st->with[i].key) != 0)
+            at++;
+        m[at] = (gm_member){.key = st->with[i].key, .hash = gm_hash(st->with[i].key), .value = x};
+        now->n += at == now->n;
+    }
+    *out = now;
+    return GPUMEM_OK;
+}
+
 /* What a stack that is another family describes: its model_type, its mapping of the config, its class. */
 static gpumem_status part_subject(gm_build *b, const gm_stack *st, gm_subject *out, gpumem_error *err)
 {
@@ -475,7 +521,8 @@ static gpumem_status part_subject(gm_build *b, const gm_stack *st, gm_subject *o
         return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "family: expected a model_type");
     if (own && own->type != GM_MAP && own->type != GM_NULL)
         return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s%s: expected a mapping, not %s", outer->prefix, st->config, gm_type_name((gm_type)own->type));
-    out->values = own && own->type == GM_MAP ? own : st->otherwise ? st->otherwise : &empty;
+    if ((s = part_values(b, st, own && own->type == GM_MAP ? own : st->otherwise ? st->otherwise : &empty, &out->values, err)) != GPUMEM_OK)
+        return s;
     out->model_type = type.v.s;
     if ((s = gm_host_family(b->m->host, type.v.s, &out->family, err)) != GPUMEM_OK)
         return s;

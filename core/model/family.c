@@ -450,6 +450,23 @@ static gpumem_status load_steps(gm_family *f, const gm_sourced_list *l, gm_steps
     return s;
 }
 
+static gpumem_status load_with(gm_family *f, const char *file, const gm_value *with, gm_stack *to, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    if (with == NULL)
+        return GPUMEM_OK;
+    gm_set *set = gm_arena_zero(f->arena, with->n + 1u, sizeof *set);
+    if (set == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; s == GPUMEM_OK && i < with->n; i++) {
+        set[i].key = with->v.map[i].key;
+        s = compile(f, file, &with->v.map[i].value, &set[i].value, err);
+    }
+    to->with = set;
+    to->nwith = with->n;
+    return s;
+}
+
 static gpumem_status load_part(gm_family *f, gm_sourced at, gm_stack *to, gpumem_error *err)
 {
     const gm_value *config = gm_value_get(at.value, "config");
@@ -460,6 +477,8 @@ static gpumem_status load_part(gm_family *f, gm_sourced at, gm_stack *to, gpumem
     to->line = at.value->line;
     to->column = at.value->column;
     gpumem_status s = load_renames(f, at.file, gm_value_get(at.value, "names"), &to->rename, &to->nrename, err);
+    if (s == GPUMEM_OK)
+        s = load_with(f, at.file, gm_value_get(at.value, "with"), to, err);
     return s == GPUMEM_OK ? compile(f, at.file, gm_value_get(at.value, "family"), &to->family, err) : s;
 }
 

@@ -48,6 +48,7 @@ typedef struct gm_step {
 } gm_step;
 typedef struct gm_steps { gm_step *step; uint32_t n; } gm_steps;
 
+typedef struct gm_set { const char *key; const gm_expr *value; } gm_set; /* null: the key is left as it is */
 typedef struct gm_stack {
     gm_steps before, layer, after;
     const gm_expr *when, *layers; /* when NULL: always */
@@ -57,6 +58,8 @@ typedef struct gm_stack {
     const char *config;    /* the key of that mapping; NULL: the config itself */
     const gm_value *otherwise; /* that mapping where the config has none, or NULL: an empty one */
     const char *task;
+    const gm_set *with;      /* keys of that mapping that this family decides */
+    uint32_t nwith;
     const gm_rename *rename; /* of the first part of its tensors' names */
     uint32_t nrename;
     const char *file;

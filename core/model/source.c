@@ -16,7 +16,7 @@ static const gm_field family_field[] = {
 };
 static const gm_field part_field[] = {
     {"family", GM_IS(GM_STRING), true}, {"config", GM_IS(GM_STRING), false}, {"defaults", GM_IS(GM_MAP), false}, {"task", GM_IS(GM_STRING), true},
-    {"names", GM_IS(GM_MAP), false}, {"when", GM_ANY, false},
+    {"names", GM_IS(GM_MAP), false}, {"when", GM_ANY, false}, {"with", GM_IS(GM_MAP), false},
 };
 static const gm_field stack_field[] = {
     {"before", GM_IS(GM_LIST), false}, {"layers", GM_ANY, false}, {"at", GM_IS(GM_STRING), false},

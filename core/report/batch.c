@@ -21,7 +21,7 @@ struct gpumem_batch {
 
 typedef struct gm_case { /* a line, understood */
     const gm_value *config, *seq, *batch;
-    const char *model, *class_name, *freeze, *set;
+    const char *model, *class_name, *freeze, *set, *like;
     gpumem_request request;
     gpumem_point point;
 } gm_case;
@@ -31,7 +31,7 @@ typedef struct gm_answer { gpumem_model *model; gpumem_plan *plan; gpumem_config
 /* ---- keys ---- */
 
 enum { K_CONFIG, K_MODEL, K_CLASS, K_AUTO, K_MODE, K_PRECISION, K_ATTENTION, K_OPTIMIZER, K_IMPLEMENTATION, K_BATCH, K_SEQ, K_CHECKPOINTING,
-       K_ACCUMULATION, K_FREEZE, K_ALL_LOGITS, K_SET, K_COUNT };
+       K_ACCUMULATION, K_FREEZE, K_ALL_LOGITS, K_SET, K_LIKE, K_COUNT };
 static const struct { const char *name; unsigned types; const char *expected; } known[K_COUNT] = {
     [K_CONFIG] = {"config", GM_IS(GM_STRING) | GM_IS(GM_MAP), "a path or an object"},
     [K_MODEL] = {"model", GM_IS(GM_STRING), "a path or a name"},
@@ -49,6 +49,7 @@ static const struct { const char *name; unsigned types; const char *expected; } 
     [K_FREEZE] = {"freeze", GM_IS(GM_STRING), "a regular expression"},
     [K_ALL_LOGITS] = {"all_logits", GM_IS(GM_BOOL), "true or false"},
     [K_SET] = {"set", GM_IS(GM_STRING), "a string"},
+    [K_LIKE] = {"like", GM_IS(GM_STRING), "a family"},
 };
 /* What results are called: such a key of a case is not echoed, so that nothing looks like an answer that is none. */
 static const char *const result_key[] = {
@@ -154,6 +155,7 @@ static gpumem_status read_case(const gm_value *line, gm_case *c, gpumem_error *e
     c->class_name = string_of(at[K_CLASS] ? at[K_CLASS] : at[K_AUTO]);
     c->freeze = string_of(at[K_FREEZE]);
     c->set = string_of(at[K_SET]);
+    c->like = string_of(at[K_LIKE]);
     c->request.precision = string_of(at[K_PRECISION]);
     c->request.attention = string_of(at[K_ATTENTION]);
     c->request.optimizer = string_of(at[K_OPTIMIZER]);
@@ -216,7 +218,7 @@ static gpumem_status get_config(gpumem_batch *b, const gm_case *c, gm_answer *a,
 
 static gpumem_status get_model(gpumem_batch *b, const gm_case *c, gm_answer *a, gpumem_error *err)
 {
-    gpumem_model_options options = {c->class_name, c->freeze, NULL};
+    gpumem_model_options options = {c->class_name, c->freeze, c->like};
     gpumem_status s;
     if (!a->kept)
         return gpumem_model_new(b->host, a->config, &options, &a->model, err);
@@ -224,6 +226,7 @@ static gpumem_status get_model(gpumem_batch *b, const gm_case *c, gm_answer *a, 
     key_pointer(&b->key, a->config);
     key_put(&b->key, c->class_name);
     key_put(&b->key, c->freeze);
+    key_put(&b->key, c->like);
     if (b->key.failed)
         return gm_no_memory(err);
     a->model = gm_map_get(&b->models, b->key.s, b->key.n);

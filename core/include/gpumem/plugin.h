@@ -138,6 +138,9 @@ typedef struct gpumem_tensor {
  *                       [2] groups, [3] groups that are kept
  *   GROUPED_LINEAR      in: rows, W [, bias], offsets
  *   SPLIT, CONCAT       over the last dimension
+ *   CONV                causal, each channel by itself, in: x, W [, bias]; attr[0]: tokens that it sees
+ *   SCAN                a recurrence over the tokens, in: what its step reads; variant: enum gpumem_scan; attr: [0] heads,
+ *                       [1] and [2] extents of a head's state, [3] groups that share keys, [4] tokens at once, or 0
  *   LOSS                in: logits, labels; variant: enum gpumem_loss */
 enum {
     GPUMEM_OP_LINEAR, GPUMEM_OP_EMBED, GPUMEM_OP_RMSNORM, GPUMEM_OP_LAYERNORM, GPUMEM_OP_ROTARY, GPUMEM_OP_ATTENTION,
@@ -155,6 +158,10 @@ enum gpumem_act {
     GPUMEM_ACT_TANH, GPUMEM_ACT_EXP, GPUMEM_ACT_SOFTPLUS, GPUMEM_ACT_SWIGLU_LIMITED /* gpt_oss: clamped, (up + 1) * glu */
 };
 enum gpumem_router { GPUMEM_ROUTER_SOFTMAX, GPUMEM_ROUTER_SOFTMAX_TOP, GPUMEM_ROUTER_DEEPSEEK };
+enum gpumem_scan {
+    GPUMEM_SCAN_MAMBA, GPUMEM_SCAN_MAMBA2, GPUMEM_SCAN_DELTA, GPUMEM_SCAN_LIGHTNING, GPUMEM_SCAN_MLSTM, GPUMEM_SCAN_WKV,
+    GPUMEM_SCAN_RGLRU
+};
 enum gpumem_loss { GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN };
 #define GPUMEM_NATTR 8
 typedef struct gpumem_op {
