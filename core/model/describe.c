@@ -492,7 +492,10 @@ static gpumem_status part_values(gm_build *b, const gm_stack *st, const gm_value
     for (uint32_t i = 0; i < st->nwith; i++) {
         uint32_t at = 0;
         gm_value x;
+        gm_scope *scope = &b->frame->values.scope;
+        scope->arena = &b->m->arena; /* what is made lives as long as the model */
         gpumem_status s = gm_values_eval(&b->frame->values, st->with[i].value, &x, err);
+        scope->arena = &b->frame->values.arena;
         if (s != GPUMEM_OK)
             return s;
         if (x.type == GM_NULL)
