@@ -479,7 +479,7 @@ START_TEST(wrong_keys)
         {"like: small\ninputs: {ids: {shape: [B], dtype: int64, extra: 1}} #!\n", "extra"},
         {"like: small\nbuffers: [{name: b, shape: ['x +'], dtype: bool}] #!\n", "expected a value after 'x +'"},
         {"like: small\nbuffers: [{name: b, shape: [1], dtype: float}] #!\n", "dtype: expected model, float32"},
-        {"like: small\nbuffers: [{name: b, shape: [0], dtype: bool}] #!\n", "shape"},
+        {"like: small\nbuffers: [{name: b, shape: [0], dtype: bool}] #!\n", "an extent of the buffer b is 0, expected an integer of 1 or more"},
         {"like: small\nbuffers: [{name: b, shape: [1, 1, 1, 1, 1, 1, 1], dtype: bool}] #!\n", "at most 6 extents"},
         {"like: small\nbuffers: [{shape: [1], dtype: bool}] #!\n", "name"},
         {"like: small\nrequire: [{that: 'a +', say: no}] #!\n", "expected a value after 'a +'"},
@@ -848,6 +848,8 @@ START_TEST(buffers)
     m = model_of("{\"model_type\": \"buffered\", \"tie\": true}");
     ck_assert_msg(strstr(tensors_of(m), "ids![3]") != NULL, "%s", tensors_of(m));
     gpumem_model_free(m);
+    family("sized", "like: small\nbuffers: [{name: mask, shape: [vocab_size - 16], dtype: bool}]\n");
+    model_fails("{\"model_type\": \"sized\"}", GPUMEM_ECONFIG, "a.json: vocab_size: an extent of the buffer mask is 0, expected an integer of 1 or more");
 }
 END_TEST
 
