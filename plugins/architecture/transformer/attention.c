@@ -16,6 +16,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("q_scaled", "false", "q is scaled by an operator of its own (models/opt)"),
     FLAG("v_scaled", "false", "v is scaled by an operator of its own (models/mimo_v2_flash)"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
+    {"k_bias", GPUMEM_TYPE_BOOL, 1, "null", 0, 0, "k has a bias; null: as q and v (models/whisper: it has none)"},
     FLAG("o_bias", "false", "the output matrix has a bias"),
     WORD("qk_norm", "'none'", "norms of q and k: none; head (RMS of each head), full (RMS over all heads), layer (layer norm of each head), "
                               "matrix (layer norm of each head, a weight for all of them), each (a layer norm of its own for each head)"),
@@ -79,7 +80,8 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     return GPUMEM_OK;
 }
 
-static void project(const gpumem_args *args, uint32_t x, attention_spec *s, gpumem_emit *e)
+/* Keys and values are of the tokens themselves, or of a context. */
+static void project(const gpumem_args *args, uint32_t x, uint32_t context, attention_spec *s, gpumem_emit *e)
 {
     static const char *const names[] = {"q", "k", "v"}, *const modules[] = {"q_proj", "k_proj", "v_proj"};
     unsigned flags = s->flags | (flag_of(args, ATTENTION_QKV_BIAS) ? LINEAR_BIAS : 0u);
@@ -88,7 +90,7 @@ static void project(const gpumem_args *args, uint32_t x, attention_spec *s, gpum
     size[0] = extent(s->heads * s->dim, GPUMEM_AXIS_HEADS);
     size[1] = extent(s->kv * s->dim, GPUMEM_AXIS_KV_HEADS);
     size[2] = extent(s->kv * s->value_dim, GPUMEM_AXIS_KV_HEADS);
-    if (flag_of(args, ATTENTION_FUSED)) {
+    if (flag_of(args, ATTENTION_FUSED) && context == GPUMEM_NONE) {
         uint64_t whole = s->heads * s->dim + s->kv * (s->dim + s->value_dim);
         uint32_t weight = GPUMEM_NONE, y;
         if (!is_null(args, ATTENTION_FUSED_WIDTH))
@@ -96,8 +98,10 @@ static void project(const gpumem_args *args, uint32_t x, attention_spec *s, gpum
         y = linear(e, "qkv_proj", GPUMEM_FAMILY_MATRIX, x, weight, extent(whole, GPUMEM_AXIS_HEADS), flags);
         split(e, "qkv", hold(e, y, GPUMEM_LIVES_STEP), 3, names, size, part);
     } else {
-        for (unsigned i = 0; i < 3; i++)
-            part[i] = linear(e, modules[i], GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, size[i], flags);
+        for (unsigned i = 0; i < 3; i++) {
+            unsigned own = i == 1 && !is_null(args, ATTENTION_K_BIAS) && !flag_of(args, ATTENTION_K_BIAS) ? flags & ~(unsigned)LINEAR_BIAS : flags;
+            part[i] = linear(e, modules[i], GPUMEM_FAMILY_MATRIX, i && context != GPUMEM_NONE ? context : x, GPUMEM_NONE, size[i], own);
+        }
     }
     s->q = part[0];
     s->k = part[1];
@@ -224,18 +228,19 @@ static void repeat(attention_spec *s, gpumem_emit *e)
     s->kv = s->heads;
 }
 
-static uint32_t attend(const gpumem_args *args, uint32_t like, attention_spec *s, gpumem_emit *e)
+static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, attention_spec *s, gpumem_emit *e)
 {
-    uint32_t operand[4], y, copied;
+    uint32_t operand[5], y, copied;
     gpumem_op *op;
     operand[0] = s->q;
     operand[1] = s->k;
     operand[2] = s->v;
-    operand[3] = flag_of(args, ATTENTION_SINKS) ? vector(e, "", "sinks", GPUMEM_FAMILY_OTHER, extent(s->heads, GPUMEM_AXIS_HEADS)) : GPUMEM_NONE;
+    operand[3] = bias;
+    operand[4] = flag_of(args, ATTENTION_SINKS) ? vector(e, "", "sinks", GPUMEM_FAMILY_OTHER, extent(s->heads, GPUMEM_AXIS_HEADS)) : GPUMEM_NONE;
     for (unsigned i = 0; i < 3; i++)
         hold(e, operand[i], GPUMEM_LIVES_STEP);
     y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
-    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 4, operand, 1, &y);
+    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 5, operand, 1, &y);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->kv;
@@ -281,7 +286,7 @@ DESCRIBE(attention_describe)
     uint32_t y;
     if (status != GPUMEM_OK)
         return status;
-    project(args, in[0], &s, e);
+    project(args, in[0], in[3], &s, e);
     if (s.gating == GATE_SIGMOID)
         s.gate = gate_of(args, in[0], &s, e);
     if (flag_of(args, ATTENTION_V_SCALED))
@@ -296,7 +301,7 @@ DESCRIBE(attention_describe)
         norm_both(&s, e);
     if (flag_of(args, ATTENTION_Q_SCALED))
         s.q = scaled(e, "q_scaled", s.q);
-    y = attend(args, in[0], &s, e);
+    y = attend(args, in[0], in[4], &s, e);
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
     out[0] = finish(args, y, last_of(e, in[0]), &s, e);

@@ -18,7 +18,9 @@ DESCRIBE(embed_describe)
     memcpy(dim, e->tensor[in[0]].dim, n * sizeof *dim);
     dim[n] = width;
     operand[0] = in[0];
-    operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(size_of(args, EMBED_VOCAB), GPUMEM_AXIS_VOCAB), width);
+    operand[1] = in[1];
+    if (in[1] == GPUMEM_NONE)
+        operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(size_of(args, EMBED_VOCAB), GPUMEM_AXIS_VOCAB), width);
     x = gpumem_emit_tensor(e, "embedded", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, n + 1, dim);
     gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "embed", 2, operand, 1, &x);
     if (flag_of(args, EMBED_SCALED)) {
@@ -32,29 +34,58 @@ DESCRIBE(embed_describe)
     return (gpumem_status)e->status;
 }
 
-/* torch.arange over the tokens of x, [1, tokens]: alive until the decoder returns. */
-static uint32_t count_tokens(gpumem_emit *e, uint32_t x)
+void make_new(gpumem_emit *e, const char *name, uint32_t from, uint32_t y)
 {
-    gpumem_dim dim[2];
-    uint32_t y;
-    gpumem_op *op;
     gpumem_rule *rule;
-    if (e->tensor[x].ndim < 2)
-        return gpumem_emit_fail(e, GPUMEM_EINVAL);
-    dim[0] = extent(1, GPUMEM_AXIS_NONE);
-    dim[1] = e->tensor[x].dim[e->tensor[x].ndim - 2];
-    y = gpumem_emit_tensor(e, "position_ids", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_I64, 2, dim);
-    op = operate(e, GPUMEM_OP_OTHER, 0, "arange", GPUMEM_NONE, GPUMEM_NONE, hold(e, y, GPUMEM_LIVES_STACK));
+    gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, name, from, GPUMEM_NONE, y);
     if (!op)
-        return y;
-    if (e->nrule == e->max_rule)
-        return gpumem_emit_fail(e, GPUMEM_ESPACE);
+        return;
+    if (e->nrule == e->max_rule) {
+        gpumem_emit_fail(e, GPUMEM_ESPACE);
+        return;
+    }
     rule = &e->rule[e->nrule];
     memset(rule, 0, sizeof *rule); /* a new output, nothing else */
     rule->nforward = 1;
     rule->moment[0].verb = GPUMEM_MAKE;
     rule->moment[0].what = GPUMEM_THE_OUT;
     op->rule = e->nrule++;
+}
+
+static uint32_t token_ids(gpumem_emit *e, uint32_t x, gpumem_dim rows)
+{
+    gpumem_dim dim[2];
+    if (e->tensor[x].ndim < 2)
+        return gpumem_emit_fail(e, GPUMEM_EINVAL);
+    dim[0] = rows;
+    dim[1] = e->tensor[x].dim[e->tensor[x].ndim - 2];
+    return hold(e, gpumem_emit_tensor(e, "position_ids", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_I64, 2, dim), GPUMEM_LIVES_STACK);
+}
+
+uint32_t count_tokens(gpumem_emit *e, uint32_t x)
+{
+    uint32_t y = token_ids(e, x, extent(1, GPUMEM_AXIS_NONE));
+    make_new(e, "arange", GPUMEM_NONE, y);
+    return y;
+}
+
+/* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it. */
+static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, uint64_t positions)
+{
+    gpumem_dim dim[2];
+    uint32_t y, buffer;
+    if (kind == 0)
+        return count_tokens(e, x);
+    if (kind == 1) {
+        y = token_ids(e, x, e->tensor[x].dim[0]);
+        make_new(e, "ids", GPUMEM_NONE, y);
+        return y;
+    }
+    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    dim[1] = extent(positions, GPUMEM_AXIS_NONE);
+    buffer = gpumem_emit_tensor(e, "position_ids", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_I64, 2, dim);
+    y = view_of(e, token_ids(e, x, dim[0]), buffer);
+    operate(e, GPUMEM_OP_VIEW, 0, "position_ids", buffer, GPUMEM_NONE, y);
     return y;
 }
 
@@ -63,17 +94,24 @@ const gpumem_paramdef position_params[POSITION_N] = {
     {"position_offset", GPUMEM_TYPE_INT, 0, "0", 0, 1024, "rows before the first position (models/opt: 2)"},
     WORD("position_buffer", "''", "name of a buffer that holds them instead of a parameter (models/xglm, models/ctrl)"),
     FLAG("position_fp32", "false", "that buffer is fp32"),
+    WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types) or buffer (position_ids: models/bert)"),
 };
 
 DESCRIBE(position_describe)
 {
+    static const char *const kinds[] = {"arange", "each", "buffer", NULL};
     gpumem_dim dim[3], table[2];
     uint32_t operand[2], y;
     const char *buffer = args->param[POSITION_BUFFER].v.s;
+    int kind = choice_of(args, POSITION_IDS, kinds);
+    if (kind < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
     table[1] = last_of(e, in[0]);
-    operand[0] = count_tokens(e, in[0]);
-    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    operand[0] = position_ids(e, in[0], kind, table[0].size);
+    if (e->status != GPUMEM_OK)
+        return (gpumem_status)e->status;
+    dim[0] = e->tensor[operand[0]].dim[0];
     dim[1] = last_of(e, operand[0]);
     dim[2] = table[1];
     if (*buffer)

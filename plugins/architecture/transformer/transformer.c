@@ -7,12 +7,13 @@
 
 static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const ids_in[] = {"ids"};
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
-static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?"};
+static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?"};
+static const char *const bias_out[] = {"bias"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
 static const char *const head_in[] = {"x", "table?"}, *const logits_out[] = {"logits"};
 static const char *const loss_in[] = {"logits", "labels"}, *const loss_out[] = {"loss?"};
 
 static const gpumem_component components[] = {
-    COMPONENT(embed, "token embedding; `table` is its weight, for tied heads", ids_in, embed_out),
+    COMPONENT(embed, "token embedding; `table` is its weight, for tied heads; or one that there is already", embed_in, embed_out),
     COMPONENT(position, "learned positions, added to x", x_in, x_out),
     COMPONENT(cossin, "cosines and sines of rotary positions, [1, tokens, rope]", cossin_in, cossin_out),
     COMPONENT(rmsnorm, "root mean square norm over the last dimension", x_in, y_out),
@@ -23,6 +24,10 @@ static const gpumem_component components[] = {
     COMPONENT(attention, "attention with as many key heads as heads, fewer, or one", attention_in, y_out),
     COMPONENT(mlp, "feed forward network, gated or not", x_in, y_out),
     COMPONENT(head, "output matrix, or the embedding's `table`", head_in, logits_out),
+    PORTS(idle, "parameters of an attention that does not run: over an encoder that is not there", NULL, 0, NULL, 0),
+    COMPONENT(relbias, "a bias of the scores by the distance of two tokens, learned", x_in, bias_out),
+    COMPONENT(pooler, "a matrix and an activation function over the first token", x_in, y_out),
+    {"shift", "ids moved by one: what a decoder sees of its labels", NULL, 0, 1, 1, ids_in, ids_out, shift_describe},
     COMPONENT(loss, "cross entropy of the logits", loss_in, loss_out),
 };
 

@@ -1,0 +1,82 @@
+/* What encoders and encoder-decoders have besides: T5Attention.compute_bias, BertPooler, shift_tokens_right (models/bart). */
+#include "components.h"
+
+const gpumem_paramdef idle_params[IDLE_N] = {
+    SIZE("hidden", NULL, "width that it reads and writes"),
+    SIZE("heads", NULL, "heads"),
+    SIZE("head_dim", NULL, "width of a head"),
+    SIZE_OR_NULL("context_width", "width that keys and values are made of; null: hidden"),
+    FLAG("qkv_bias", "false", "q, k and v have biases"),
+    {"k_bias", GPUMEM_TYPE_BOOL, 1, "null", 0, 0, "k has a bias; null: as q and v"},
+    FLAG("o_bias", "false", "the output matrix has a bias"),
+};
+
+DESCRIBE(idle_describe)
+{
+    static const char *const names[] = {"q_proj", "k_proj", "v_proj", "o_proj"};
+    gpumem_dim hidden = extent(size_of(args, IDLE_HIDDEN), GPUMEM_AXIS_HIDDEN), context = extent(size_or(args, IDLE_CONTEXT, hidden.size), GPUMEM_AXIS_HIDDEN);
+    gpumem_dim wide = extent(size_of(args, IDLE_HEADS) * size_of(args, IDLE_HEAD_DIM), GPUMEM_AXIS_HEADS);
+    char s[PATH_ROOM];
+    (void)in;
+    (void)out;
+    for (unsigned i = 0; i < 4; i++) {
+        int bias = flag_of(args, i == 3 ? IDLE_O_BIAS : i == 1 && !is_null(args, IDLE_K_BIAS) ? IDLE_K_BIAS : IDLE_QKV_BIAS);
+        gpumem_emit_weight(e, join(e, s, names[i], "weight"), GPUMEM_FAMILY_MATRIX, i == 3 ? hidden : wide, i == 3 ? wide : i == 0 ? hidden : context);
+        if (bias)
+            vector(e, names[i], "bias", GPUMEM_FAMILY_BIAS, i == 3 ? hidden : wide);
+    }
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef relbias_params[RELBIAS_N] = {
+    SIZE("heads", NULL, "heads"),
+    SIZE("relbias_buckets", NULL, "kinds of distances"),
+};
+
+DESCRIBE(relbias_describe)
+{
+    gpumem_dim heads = extent(size_of(args, RELBIAS_HEADS), GPUMEM_AXIS_HEADS), dim[4];
+    uint32_t operand[2], y;
+    if (e->tensor[in[0]].ndim < 2)
+        return GPUMEM_EINVAL;
+    dim[0] = dim[1] = e->tensor[in[0]].dim[e->tensor[in[0]].ndim - 2];
+    dim[2] = heads;
+    operand[0] = gpumem_emit_tensor(e, "buckets", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_I64, 2, dim);
+    make_new(e, "buckets", GPUMEM_NONE, operand[0]);
+    operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(size_of(args, RELBIAS_BUCKETS), GPUMEM_AXIS_NONE), heads);
+    y = gpumem_emit_tensor(e, "distances", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim);
+    gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "distances", 2, operand, 1, &y);
+    dim[3] = dim[2] = dim[1];
+    dim[1] = heads;
+    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    out[0] = hold(e, view_of(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), y), GPUMEM_LIVES_STACK);
+    operate(e, GPUMEM_OP_VIEW, 0, "bias", y, GPUMEM_NONE, out[0]);
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef pooler_params[POOLER_N] = {
+    SIZE_OR_NULL("pooler_width", "width of the result; null: that of x"),
+    WORD("pooler_act", "'tanh'", "activation function"),
+};
+
+DESCRIBE(pooler_describe)
+{
+    uint32_t act = activation_of(args->param[POOLER_ACT].v.s), first;
+    gpumem_dim dim[2];
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    dim[0] = e->tensor[in[0]].dim[0];
+    dim[1] = last_of(e, in[0]);
+    first = view_of(e, gpumem_emit_tensor(e, "first", GPUMEM_ROLE_ACTIVATION, 0, e->tensor[in[0]].dtype, 2, dim), in[0]);
+    operate(e, GPUMEM_OP_VIEW, 0, "first", in[0], GPUMEM_NONE, first);
+    out[0] = activate(e, linear(e, "", GPUMEM_FAMILY_MATRIX, first, GPUMEM_NONE, extent(size_or(args, POOLER_WIDTH, dim[1].size), GPUMEM_AXIS_HIDDEN), LINEAR_BIAS), act);
+    return (gpumem_status)e->status;
+}
+
+DESCRIBE(shift_describe)
+{
+    (void)args;
+    out[0] = of_dtype(e, gpumem_emit_same(e, "shifted", in[0]), GPUMEM_DTYPE_I64);
+    make_new(e, "shifted", in[0], hold(e, out[0], GPUMEM_LIVES_MODEL));
+    return (gpumem_status)e->status;
+}
