@@ -64,10 +64,11 @@ static inline uint32_t of_dtype(gpumem_emit *e, uint32_t t, unsigned dtype)
     return t;
 }
 
+/* t has the bytes of source, or those that source has itself. */
 static inline uint32_t view_of(gpumem_emit *e, uint32_t t, uint32_t source)
 {
-    if (t < e->ntensor)
-        e->tensor[t].storage = source;
+    if (t < e->ntensor && source < e->ntensor)
+        e->tensor[t].storage = e->tensor[source].storage == GPUMEM_NONE ? source : e->tensor[source].storage;
     return t;
 }
 
