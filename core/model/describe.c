@@ -529,9 +529,10 @@ static gpumem_status part_subject(gm_build *b, const gm_stack *st, gm_subject *o
     out->model_type = type.v.s;
     if ((s = gm_host_family(b->m->host, type.v.s, &out->family, err)) != GPUMEM_OK)
         return s;
-    c = class_with(out->family, st->task);
+    const char *task = st->task ? st->task : outer->task;
+    c = class_with(out->family, task);
     if (c == NULL)
-        return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "the family '%s' has no class for the task '%s'", type.v.s, st->task);
+        return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "the family '%s' has no class for the task '%s'", type.v.s, task);
     out->class_name = c->name;
     out->task = c->task;
     gpumem_text_clear(&b->path);

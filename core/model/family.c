@@ -469,10 +469,10 @@ static gpumem_status load_with(gm_family *f, const char *file, const gm_value *w
 
 static gpumem_status load_part(gm_family *f, gm_sourced at, gm_stack *to, gpumem_error *err)
 {
-    const gm_value *config = gm_value_get(at.value, "config");
+    const gm_value *config = gm_value_get(at.value, "config"), *task = gm_value_get(at.value, "task");
     to->config = config ? config->v.s : NULL;
     to->otherwise = gm_value_get(at.value, "defaults");
-    to->task = gm_value_get(at.value, "task")->v.s;
+    to->task = task ? task->v.s : NULL;
     to->file = at.file;
     to->line = at.value->line;
     to->column = at.value->column;

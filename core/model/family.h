@@ -57,7 +57,7 @@ typedef struct gm_stack {
     const gm_expr *family; /* its model_type */
     const char *config;    /* the key of that mapping; NULL: the config itself */
     const gm_value *otherwise; /* that mapping where the config has none, or NULL: an empty one */
-    const char *task;
+    const char *task;        /* NULL: that of this family */
     const gm_set *with;      /* keys of that mapping that this family decides */
     uint32_t nwith;
     const gm_rename *rename; /* of the first part of its tensors' names */

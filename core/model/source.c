@@ -15,7 +15,7 @@ static const gm_field family_field[] = {
     {"after", GM_IS(GM_LIST), false}, {"stacks", GM_IS(GM_LIST), false}, {"edit", GM_IS(GM_LIST), false},
 };
 static const gm_field part_field[] = {
-    {"family", GM_IS(GM_STRING), true}, {"config", GM_IS(GM_STRING), false}, {"defaults", GM_IS(GM_MAP), false}, {"task", GM_IS(GM_STRING), true},
+    {"family", GM_IS(GM_STRING), true}, {"config", GM_IS(GM_STRING), false}, {"defaults", GM_IS(GM_MAP), false}, {"task", GM_IS(GM_STRING), false},
     {"names", GM_IS(GM_MAP), false}, {"when", GM_ANY, false}, {"with", GM_IS(GM_MAP), false},
 };
 static const gm_field stack_field[] = {
