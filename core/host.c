@@ -1,4 +1,5 @@
 #include "host.h"
+#include "plugin/set.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,4 +54,9 @@ gpumem_status gm_host_family(gpumem_host *host, const char *model_type, gm_famil
     host->family[host->nfamily].id = (*out)->manifest->id;
     host->family[host->nfamily++].family = *out;
     return GPUMEM_OK;
+}
+
+gpumem_status gpumem_set_open(gpumem_host *host, const char *name, gpumem_set **out, gpumem_error *err)
+{
+    return gm_set_open(host->registry, name, out, err);
 }

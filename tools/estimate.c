@@ -52,9 +52,10 @@ gpumem_status open_config(gpumem_host *host, const options *o, gpumem_config **o
     return s == GPUMEM_OK ? apply_settings(o, *out, err) : s;
 }
 
-gpumem_status open_model(gpumem_host *host, const options *o, const gpumem_config *config, gpumem_model **out, gpumem_error *err)
+gpumem_status open_model(gpumem_host *host, const options *o, const gpumem_config *config, const gpumem_set *set, gpumem_model **out,
+                         gpumem_error *err)
 {
-    gpumem_model_options model = {o->class_name, o->freeze, o->like};
+    gpumem_model_options model = {o->class_name, o->freeze, o->like, set};
 
     return gpumem_model_new(host, config, &model, out, err);
 }
@@ -207,7 +208,7 @@ gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err)
     e->training = is_training(o);
     if ((s = open_host(o, &e->host, err)) != GPUMEM_OK || (s = gpumem_set_open(e->host, set, &e->set, err)) != GPUMEM_OK ||
         (s = open_config(e->host, o, &e->config, err)) != GPUMEM_OK ||
-        (s = open_model(e->host, o, e->config, &e->model, err)) != GPUMEM_OK || (s = make_plan(e, err)) != GPUMEM_OK ||
+        (s = open_model(e->host, o, e->config, e->set, &e->model, err)) != GPUMEM_OK || (s = make_plan(e, err)) != GPUMEM_OK ||
         (s = judge_card(e, err)) != GPUMEM_OK || (s = check_needs(e, err)) != GPUMEM_OK)
         return s;
     e->nkey = gpumem_model_keys(e->model, &e->key);

@@ -431,7 +431,7 @@ int verb_model(const options *o)
     int code;
 
     if (open_host(o, &host, &err) == GPUMEM_OK && open_config(host, o, &s.config, &err) == GPUMEM_OK &&
-        open_model(host, o, s.config, &s.model, &err) == GPUMEM_OK) {
+        open_model(host, o, s.config, NULL, &s.model, &err) == GPUMEM_OK) {
         s.d = gpumem_model_description(s.model);
         if (o->json) {
             put_model_json(&out, &s, o->keys);

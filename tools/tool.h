@@ -85,7 +85,8 @@ typedef struct estimate {
 
 gpumem_status open_host(const options *o, gpumem_host **out, gpumem_error *err);
 gpumem_status open_config(gpumem_host *host, const options *o, gpumem_config **out, gpumem_error *err);
-gpumem_status open_model(gpumem_host *host, const options *o, const gpumem_config *config, gpumem_model **out, gpumem_error *err);
+gpumem_status open_model(gpumem_host *host, const options *o, const gpumem_config *config, const gpumem_set *set, gpumem_model **out,
+                         gpumem_error *err);
 gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err);
 void say_warnings(const options *o, const gpumem_model *model); /* as notes */
 void estimate_free(estimate *e);

@@ -291,6 +291,20 @@ static gpumem_status config_fail(gm_build *b, const gm_step *st, gpumem_status s
     return status;
 }
 
+/* Without this, a reader would see what an older step wrote. */
+static gpumem_status all_given(const gm_step *st, const uint32_t *out, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < st->nout; i++) {
+        const char *port = st->component->out[i];
+        char what[128];
+        if (out[i] != GPUMEM_NONE || (*port && port[strlen(port) - 1] == '?'))
+            continue;
+        snprintf(what, sizeof what, "it gives nothing for its port '%.64s'", port);
+        return step_fail(st, err, GPUMEM_EPLUGIN, what);
+    }
+    return GPUMEM_OK;
+}
+
 /* A component may ask for more space; then it is called again. */
 static gpumem_status run_component(gm_build *b, const gm_step *st, const gpumem_param *param, const uint32_t *in, uint32_t *out, gpumem_error *err)
 {
@@ -319,7 +333,7 @@ static gpumem_status run_component(gm_build *b, const gm_step *st, const gpumem_
         return config_fail(b, st, GPUMEM_ECONFIG, wrong, err);
     if (wrong)
         return step_fail(st, err, GPUMEM_EPLUGIN, wrong);
-    return GPUMEM_OK;
+    return all_given(st, out, err);
 }
 
 static const char *renamed(const gm_step *st, const char *own, const char **rest)

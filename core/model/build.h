@@ -3,6 +3,7 @@
 #define GM_BUILD_H
 
 #include "model/evaluate.h"
+#include "model/pattern.h"
 #include <regex.h>
 
 typedef struct gm_ports { gpumem_port *port; uint32_t n, max; } gm_ports;
@@ -29,6 +30,7 @@ typedef struct gm_build {
     gm_frame *frame;
     regex_t *freeze; /* or NULL */
     bool freeze_others;
+    gm_patterns *wide; /* modules that a quantised config leaves as they are, or NULL */
     const char **portname;    /* ports of all families, by name */
     uint32_t *local, *global; /* by port: its tensor in this block, and the last one that any block wrote */
     bool *written, *read;     /* by port: by this block; by any block */

@@ -1,6 +1,7 @@
 /* From a family and a config to a description. */
 #include "model/build.h"
 #include "model/runs.h"
+#include "plugin/set.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,35 +115,45 @@ static gpumem_status make_buffers(gm_build *b, gpumem_error *err)
     return GPUMEM_OK;
 }
 
-/* ---- which parameters train ---- */
+/* ---- tags: what name patterns say of the parameters of a layer ---- */
 
-static bool frozen(gm_build *b, const gpumem_tensor *t, uint32_t layer)
+static uint16_t tags_of(gm_build *b, const gpumem_tensor *t, uint32_t layer)
 {
     const char *name = b->e->string + t->name, *i = strstr(name, "{i}");
+    uint16_t tags = 0;
     gpumem_text_clear(&b->path);
     gpumem_text_put(&b->path, name, i ? (size_t)(i - name) : strlen(name));
     if (i) {
         gpumem_text_u64(&b->path, layer);
         gpumem_text_puts(&b->path, i + 3);
     }
-    return !b->path.failed && (regexec(b->freeze, b->path.s, 0, NULL, 0) == 0) != b->freeze_others;
+    if (b->path.failed)
+        return 0;
+    if (b->freeze && (regexec(b->freeze, b->path.s, 0, NULL, 0) == 0) != b->freeze_others)
+        tags |= GPUMEM_TAG_FROZEN;
+    if (b->wide && gm_patterns_match(b->wide, b->path.s))
+        tags |= GPUMEM_TAG_WIDE;
+    return tags;
+}
+
+static bool has_tags(const gm_build *b, const gpumem_tensor *t)
+{
+    return (b->freeze || b->wide) && t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE;
 }
 
 static void tag_block(gm_build *b, uint32_t tensor0, uint32_t ntensor, uint32_t layer)
 {
-    for (uint32_t i = tensor0; b->freeze && i < tensor0 + ntensor; i++)
-        if (b->e->tensor[i].role == GPUMEM_ROLE_WEIGHT && b->e->tensor[i].storage == GPUMEM_NONE && frozen(b, &b->e->tensor[i], layer))
-            b->e->tensor[i].tag |= GPUMEM_TAG_FROZEN;
+    for (uint32_t i = tensor0; i < tensor0 + ntensor; i++)
+        if (has_tags(b, &b->e->tensor[i]))
+            b->e->tensor[i].tag = tags_of(b, &b->e->tensor[i], layer);
 }
 
-/* Would this layer's parameters train as those of a block that is there? */
+/* Would this layer's parameters have the tags of a block that is there? */
 static bool tags_agree(gm_build *b, const gpumem_block *k, uint32_t layer)
 {
-    for (uint32_t i = k->tensor0; b->freeze && i < k->tensor0 + k->ntensor; i++) {
-        const gpumem_tensor *t = &b->e->tensor[i];
-        if (t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && frozen(b, t, layer) != ((t->tag & GPUMEM_TAG_FROZEN) != 0))
+    for (uint32_t i = k->tensor0; i < k->tensor0 + k->ntensor; i++)
+        if (has_tags(b, &b->e->tensor[i]) && tags_of(b, &b->e->tensor[i], layer) != b->e->tensor[i].tag)
             return false;
-    }
     return true;
 }
 
@@ -272,7 +283,7 @@ static bool layers_alike(const gm_build *b, const gm_stack *st)
     for (uint32_t i = 0; i < st->layer.n; i++)
         if (st->layer.step[i].when_by_layer || st->layer.step[i].by_layer)
             return false;
-    return b->freeze == NULL;
+    return b->freeze == NULL && b->wide == NULL;
 }
 
 static gpumem_status count_layers(gm_build *b, gm_stack *st, uint32_t *out, gpumem_error *err)
@@ -598,7 +609,17 @@ static gpumem_status build_family(gm_build *b, gpumem_error *err)
     return GPUMEM_OK;
 }
 
-gpumem_status gm_model_describe(gpumem_model *m, const char *freeze, gpumem_error *err)
+static gpumem_status make_wide(gm_build *b, const gpumem_set *set, gpumem_error *err)
+{
+    const gm_value *quantization, *keep = NULL;
+    const char *precision;
+    if (set == NULL)
+        return GPUMEM_OK;
+    gpumem_status s = gm_set_quantization(set, &b->m->config->root, &b->m->arena, &quantization, &precision, &keep, err);
+    return s == GPUMEM_OK && keep && keep->n ? gm_patterns_new(keep, &b->wide, err) : s;
+}
+
+gpumem_status gm_model_describe(gpumem_model *m, const gpumem_model_options *options, gpumem_error *err)
 {
     gm_frame frame = {.f = m->subject.family};
     gm_build b = {.m = m, .e = &m->e, .frame = &frame};
@@ -606,10 +627,11 @@ gpumem_status gm_model_describe(gpumem_model *m, const char *freeze, gpumem_erro
     gpumem_status s;
     m->e.size = sizeof m->e;
     gm_values_init(&frame.values, m, &m->subject);
-    if ((s = make_freeze(&b, freeze, &regex, err)) == GPUMEM_OK && (s = make_symbols(&b, err)) == GPUMEM_OK && (s = build_family(&b, err)) == GPUMEM_OK)
+    if ((s = make_freeze(&b, options->freeze, &regex, err)) == GPUMEM_OK && (s = make_wide(&b, options->set, err)) == GPUMEM_OK && (s = make_symbols(&b, err)) == GPUMEM_OK && (s = build_family(&b, err)) == GPUMEM_OK)
         s = finish(&b, err);
     if (b.freeze)
         regfree(&regex);
+    gm_patterns_free(b.wide);
     free(frame.port);
     free(b.imports.port);
     free(b.exports.port);

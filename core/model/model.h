@@ -49,5 +49,5 @@ struct gpumem_model {
 int gm_tensor_elements(const gpumem_tensor *t, uint64_t *out);
 /* How often a tensor of a block exists. */
 uint64_t gm_tensor_times(const gpumem_description *d, const gpumem_block *b, const gpumem_tensor *t);
-gpumem_status gm_model_describe(gpumem_model *model, const char *freeze, gpumem_error *err);
+gpumem_status gm_model_describe(gpumem_model *model, const gpumem_model_options *options, gpumem_error *err);
 #endif

@@ -151,7 +151,7 @@ gpumem_status gpumem_model_new(gpumem_host *host, const gpumem_config *config, c
     m->host = host;
     m->config = gm_config_hold(config);
     if ((s = choose_family(host, m, options->like, err)) == GPUMEM_OK && (s = choose_class(m, options->class_name, err)) == GPUMEM_OK &&
-        (s = gm_model_describe(m, options->freeze, err)) == GPUMEM_OK)
+        (s = gm_model_describe(m, options, err)) == GPUMEM_OK)
         s = count(m, err);
     if (s != GPUMEM_OK) {
         gpumem_model_free(m);

@@ -1,5 +1,7 @@
 /* From a model, a set and a request to a plan: plugins are chosen, asked once, and not needed again. */
 #include "plan/plan.h"
+#include "text/lookup.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +23,7 @@ typedef struct gm_planner {
     gpumem_plan *plan;
     gm_arena *arena; /* of the plan: all that plugins are given lives as long as it does */
     gm_chosen precision, optimizer, activation;
+    const gm_value *quantization; /* of the config, where it chose the precision */
     gpumem_format *format;
     uint32_t nformat;
     uint16_t *weight, *gradient, *active, *compute;
@@ -44,14 +47,40 @@ static gpumem_status use(gm_planner *p, const gm_manifest *m, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+/* The values that a scheme's manifest takes from the config's quantisation. */
+static gpumem_status config_values(gm_planner *p, const gm_manifest *m, const gm_value *quantization, gm_value *out, gpumem_error *err)
+{
+    const gm_value *map = quantization ? gm_value_get(m->root, "config") : NULL;
+    gm_member *member = gm_arena_zero(p->arena, map ? map->n + 1u : 1u, sizeof *member);
+    if (member == NULL)
+        return gm_no_memory(err);
+    *out = gm_null();
+    out->type = GM_MAP;
+    out->v.map = member;
+    for (uint32_t i = 0; map && i < map->n; i++) {
+        gm_value v;
+        gpumem_status s = gm_lookup(p->arena, quantization, m->path, &map->v.map[i].value, &v, err);
+        if (s != GPUMEM_OK)
+            return s;
+        if (v.type == GM_NULL)
+            continue;
+        v.line = map->v.map[i].line;
+        v.column = map->v.map[i].column;
+        member[out->n] = map->v.map[i];
+        member[out->n++].value = v;
+    }
+    return GPUMEM_OK;
+}
+
 /* `wanted` is the set's own name for a plugin, or an id; NULL: the set's choice. */
 static gpumem_status choose(gm_planner *p, gpumem_kind kind, const char *wanted, gm_chosen *out, gpumem_error *err)
 {
     const gm_choice *c = gm_set_choice(p->set, kind);
     const char *name = wanted ? wanted : c->otherwise, *id = name;
     const gm_value *own = c->choices ? gm_value_get(c->choices, name) : NULL;
-    const gm_value *with[2];
-    const char *file[2];
+    const gm_value *with[3];
+    const char *file[3];
+    gm_value *config;
     size_t nwith = 0;
     gpumem_status s;
     if (own)
@@ -63,6 +92,15 @@ static gpumem_status choose(gm_planner *p, gpumem_kind kind, const char *wanted,
     if (c->with && c->otherwise && strcmp(name, c->otherwise) == 0) {
         with[nwith] = c->with;
         file[nwith++] = p->set->manifest->path;
+    }
+    if (kind == GPUMEM_KIND_PRECISION && p->quantization) {
+        config = gm_arena_zero(p->arena, 1, sizeof *config);
+        if (config == NULL)
+            return gm_no_memory(err);
+        if ((s = config_values(p, out->manifest, p->quantization, config, err)) != GPUMEM_OK)
+            return s;
+        with[nwith] = config;
+        file[nwith++] = out->manifest->path;
     }
     if (out->manifest->with) {
         with[nwith] = out->manifest->with;
@@ -78,6 +116,29 @@ static gpumem_status choose(gm_planner *p, gpumem_kind kind, const char *wanted,
     return GPUMEM_OK;
 }
 
+/* What a person asks for; else, to run it, what the config says that its weights are; else the set's choice. */
+static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
+{
+    gpumem_request *r = &p->plan->request;
+    const gm_value *quantization = NULL, *keep;
+    const char *scheme = NULL;
+    const gm_manifest *m;
+    gpumem_status s = GPUMEM_OK;
+    if (r->precision == NULL && r->mode == GPUMEM_MODE_INFERENCE)
+        s = gm_set_quantization(p->set, &p->plan->model->config->root, p->arena, &quantization, &scheme, &keep, err);
+    if (s != GPUMEM_OK)
+        return s;
+    if (quantization && (scheme == NULL || gm_registry_find(p->host->registry, GPUMEM_KIND_PRECISION, scheme, &m, NULL) != GPUMEM_OK)) {
+        snprintf(p->plan->warning, sizeof p->plan->warning, "the config's quantisation (%.60s) is not known: %s is assumed", scheme ? scheme : "no method",
+                 p->set->precision.otherwise);
+        scheme = NULL;
+    }
+    if (scheme)
+        r->precision = scheme;
+    p->quantization = scheme ? quantization : NULL;
+    return choose(p, GPUMEM_KIND_PRECISION, r->precision, &p->precision, err);
+}
+
 static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
 {
     gpumem_request *r = &p->plan->request;
@@ -91,7 +152,7 @@ static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
     for (uint32_t i = 0; s == GPUMEM_OK && i < model->nplugin; i++)
         s = use(p, model->plugin[i], err);
     if (s == GPUMEM_OK)
-        s = choose(p, GPUMEM_KIND_PRECISION, r->precision, &p->precision, err);
+        s = choose_precision(p, err);
     if (s == GPUMEM_OK && r->mode == GPUMEM_MODE_TRAINING)
         s = choose(p, GPUMEM_KIND_OPTIMIZER, r->optimizer, &p->optimizer, err);
     if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
@@ -487,6 +548,8 @@ void gpumem_plan_free(gpumem_plan *plan)
 }
 
 /* ---- asking ---- */
+
+const char *gpumem_plan_warning(const gpumem_plan *plan) { return *plan->warning ? plan->warning : NULL; }
 
 size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines)
 {

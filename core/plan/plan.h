@@ -3,7 +3,7 @@
 #define GM_PLAN_H
 
 #include "model/model.h"
-#include "plan/set.h"
+#include "plugin/set.h"
 
 #define GM_NPHASE 6
 
@@ -25,6 +25,7 @@ struct gpumem_plan {
     const gpumem_model *model;
     gpumem_request request;
     bool complete;
+    char warning[160];
     uint32_t rounding;
     uint64_t tokens; /* default sequence length; 0: the model's positions */
     gpumem_line line[GPUMEM_MAX_LINES];

@@ -444,6 +444,7 @@ static const struct { gm_field field; unsigned kinds; } keys[] = {
     {{"with", GM_IS(GM_MAP), false}, WITH_LIBRARY},
     {{"params", GM_IS(GM_MAP), false}, WITH_LIBRARY},
     {{"formats", GM_IS(GM_MAP), false}, KIND(PRECISION)},
+    {{"config", GM_IS(GM_MAP), false}, KIND(PRECISION)},
     {{"components", GM_IS(GM_LIST), false}, KIND(ARCHITECTURE)},
     {{"implementations", GM_IS(GM_LIST), false}, KIND(OPTIMIZER)},
     {{"torch", TEXT, false}, KIND(OPTIMIZER)},

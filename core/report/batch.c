@@ -2,7 +2,7 @@
 #include "base/map.h"
 #include "base/near.h"
 #include "model/config.h"
-#include "plan/set.h"
+#include "plugin/set.h"
 #include "text/json.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,7 +218,7 @@ static gpumem_status get_config(gpumem_batch *b, const gm_case *c, gm_answer *a,
 
 static gpumem_status get_model(gpumem_batch *b, const gm_case *c, gm_answer *a, gpumem_error *err)
 {
-    gpumem_model_options options = {c->class_name, c->freeze, c->like};
+    gpumem_model_options options = {c->class_name, c->freeze, c->like, a->set};
     gpumem_status s;
     if (!a->kept)
         return gpumem_model_new(b->host, a->config, &options, &a->model, err);
@@ -227,6 +227,7 @@ static gpumem_status get_model(gpumem_batch *b, const gm_case *c, gm_answer *a, 
     key_put(&b->key, c->class_name);
     key_put(&b->key, c->freeze);
     key_put(&b->key, c->like);
+    key_pointer(&b->key, a->set);
     if (b->key.failed)
         return gm_no_memory(err);
     a->model = gm_map_get(&b->models, b->key.s, b->key.n);
@@ -265,9 +266,7 @@ static gpumem_status get_plan(gpumem_batch *b, const gm_case *c, gm_answer *a, g
 {
     const gpumem_request *r = &c->request;
     char flags[16];
-    gpumem_status s = get_set(b, c->set, &a->set, err);
-    if (s != GPUMEM_OK)
-        return s;
+    gpumem_status s;
     if (!a->kept)
         return gpumem_plan_new(b->host, a->model, a->set, r, &a->plan, err);
     gpumem_text_clear(&b->key);
@@ -352,7 +351,7 @@ static gpumem_status answer(gpumem_batch *b, const gm_value *line, gm_answer *a,
 {
     gm_case c;
     gpumem_status s;
-    if ((s = read_case(line, &c, err)) != GPUMEM_OK || (s = get_config(b, &c, a, err)) != GPUMEM_OK || (s = get_model(b, &c, a, err)) != GPUMEM_OK ||
+    if ((s = read_case(line, &c, err)) != GPUMEM_OK || (s = get_set(b, c.set, &a->set, err)) != GPUMEM_OK || (s = get_config(b, &c, a, err)) != GPUMEM_OK || (s = get_model(b, &c, a, err)) != GPUMEM_OK ||
         (s = get_plan(b, &c, a, err)) != GPUMEM_OK)
         return s;
     gpumem_plan_defaults(a->plan, &c.point);

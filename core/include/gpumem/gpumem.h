@@ -115,6 +115,7 @@ typedef struct gpumem_model_options {
     const char *class_name; /* a transformers class or auto class; NULL: the config's architectures[0], else the family's usual */
     const char *freeze;     /* parameters whose names match this POSIX extended regular expression do not train; a leading ! turns it round; NULL: all train */
     const char *like;       /* describe it as this family; NULL: as its model_type says */
+    const struct gpumem_set *set; /* whose rules for quantised configs hold; NULL: none */
 } gpumem_model_options;
 
 GPUMEM_EXPORT gpumem_status gpumem_model_new(gpumem_host *host, const gpumem_config *config, const gpumem_model_options *options,
@@ -203,6 +204,7 @@ typedef struct gpumem_line { /* one line of an estimate */
 GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines);
 /* Does the plan know everything that lives?  If not, only weights, between_steps and the lines are right. */
 GPUMEM_EXPORT bool gpumem_plan_complete(const gpumem_plan *plan);
+GPUMEM_EXPORT const char *gpumem_plan_warning(const gpumem_plan *plan); /* or NULL */
 typedef struct gpumem_used { gpumem_kind kind; const char *id, *version, *path; } gpumem_used;
 GPUMEM_EXPORT size_t gpumem_plan_plugins(const gpumem_plan *plan, const gpumem_used **used); /* provenance */
 GPUMEM_EXPORT const gpumem_model *gpumem_plan_model(const gpumem_plan *plan);

@@ -1,4 +1,5 @@
-#include "plan/set.h"
+#include "plugin/set.h"
+#include "text/lookup.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@ static const gm_field set_field[] = {
     {"gpumem", GM_IS(GM_INT), true}, {"kind", GM_IS(GM_STRING), true}, {"id", GM_IS(GM_STRING), true}, {"version", GM_IS(GM_STRING), true},
     {"title", GM_IS(GM_STRING), true}, {"sources", GM_IS(GM_LIST), false}, {"precision", GM_IS(GM_MAP), true}, {"optimizer", GM_IS(GM_MAP), true},
     {"activation", GM_IS(GM_MAP), true}, {"rounding", GM_IS(GM_INT), true}, {"count", GM_IS(GM_LIST), true}, {"labels", GM_IS(GM_MAP), false},
-    {"tokens", GM_IS(GM_MAP) | GM_IS(GM_NULL), true}, {"gpus", GM_IS(GM_LIST), false},
+    {"quantization", GM_IS(GM_MAP), false}, {"tokens", GM_IS(GM_MAP) | GM_IS(GM_NULL), true}, {"gpus", GM_IS(GM_LIST), false},
 };
 
 static gpumem_status bad(const gpumem_set *set, const gm_value *at, const char *what, gpumem_error *err)
@@ -73,6 +74,50 @@ static gpumem_status read_tokens(gpumem_set *set, gpumem_error *err)
     return s;
 }
 
+static gpumem_status read_quantization(gpumem_set *set, gpumem_error *err)
+{
+    static const gm_field field[] = {{"at", GM_IS(GM_STRING), true}, {"precision", GM_IS(GM_STRING), true}, {"keep", GM_IS(GM_STRING), true}};
+    const gm_value *v = gm_value_get(set->manifest->root, "quantization");
+    if (v == NULL)
+        return GPUMEM_OK;
+    gpumem_status s = gm_fields_check(set->manifest->path, "quantization", v, field, COUNT(field), err);
+    if (s == GPUMEM_OK) {
+        set->at = gm_value_get(v, "at");
+        set->scheme = gm_value_get(v, "precision");
+        set->keep = gm_value_get(v, "keep");
+    }
+    return s;
+}
+
+static gpumem_status look(const gpumem_set *set, gm_arena *arena, const gm_value *map, const gm_value *expr, unsigned types, const char *what,
+                          const gm_value **out, gpumem_error *err)
+{
+    gm_value *v = gm_arena_zero(arena, 1, sizeof *v);
+    if (v == NULL)
+        return gm_no_memory(err);
+    gpumem_status s = gm_lookup(arena, map, set->manifest->path, expr, v, err);
+    *out = s == GPUMEM_OK && v->type != GM_NULL ? v : NULL;
+    if (*out && !(types & GM_IS(v->type)))
+        s = gm_fail(err, GPUMEM_ECONFIG, set->manifest->path, expr->line, expr->column, "quantization.%s is not of the right type: it is %s", what,
+                    gm_type_name((gm_type)v->type));
+    return s;
+}
+
+gpumem_status gm_set_quantization(const gpumem_set *set, const gm_value *config, gm_arena *arena, const gm_value **quantization,
+                                  const char **precision, const gm_value **keep, gpumem_error *err)
+{
+    const gm_value *id = NULL;
+    gpumem_status s;
+    *quantization = *keep = NULL;
+    *precision = NULL;
+    if (set->at == NULL || (s = look(set, arena, config, set->at, GM_IS(GM_MAP), "at", quantization, err)) != GPUMEM_OK || *quantization == NULL)
+        return set->at == NULL ? GPUMEM_OK : s;
+    if ((s = look(set, arena, *quantization, set->scheme, GM_IS(GM_STRING), "precision", &id, err)) != GPUMEM_OK)
+        return s;
+    *precision = id ? id->v.s : NULL;
+    return look(set, arena, *quantization, set->keep, GM_IS(GM_LIST), "keep", keep, err);
+}
+
 static gpumem_status read_gpus(gpumem_set *set, gpumem_error *err)
 {
     const gm_value *list = gm_value_get(set->manifest->root, "gpus");
@@ -94,7 +139,7 @@ static gpumem_status read_set(gpumem_set *set, gpumem_error *err)
     gpumem_status s = gm_fields_check(m->path, "set", m->root, set_field, COUNT(set_field), err);
     if (s != GPUMEM_OK || (s = read_choice(set, "precision", &set->precision, err)) != GPUMEM_OK ||
         (s = read_choice(set, "optimizer", &set->optimizer, err)) != GPUMEM_OK || (s = read_choice(set, "activation", &set->activation, err)) != GPUMEM_OK ||
-        (s = read_count(set, err)) != GPUMEM_OK || (s = read_tokens(set, err)) != GPUMEM_OK || (s = read_gpus(set, err)) != GPUMEM_OK)
+        (s = read_count(set, err)) != GPUMEM_OK || (s = read_tokens(set, err)) != GPUMEM_OK || (s = read_quantization(set, err)) != GPUMEM_OK || (s = read_gpus(set, err)) != GPUMEM_OK)
         return s;
     r = gm_value_get(m->root, "rounding");
     if (r->v.i < 1 || r->v.i > (1 << 30))
@@ -104,7 +149,7 @@ static gpumem_status read_set(gpumem_set *set, gpumem_error *err)
     return all_strings(set, set->labels, "labels: expected a name for people", err);
 }
 
-gpumem_status gpumem_set_open(gpumem_host *host, const char *name, gpumem_set **out, gpumem_error *err)
+gpumem_status gm_set_open(gm_registry *registry, const char *name, gpumem_set **out, gpumem_error *err)
 {
     gpumem_set *set = calloc(1, sizeof *set);
     size_t n = strlen(name);
@@ -114,9 +159,9 @@ gpumem_status gpumem_set_open(gpumem_host *host, const char *name, gpumem_set **
     if (set == NULL)
         return gm_no_memory(err);
     if (path)
-        s = gm_registry_read(host->registry, GPUMEM_KIND_SET, name, &set->manifest, err);
+        s = gm_registry_read(registry, GPUMEM_KIND_SET, name, &set->manifest, err);
     else
-        s = gm_registry_find(host->registry, GPUMEM_KIND_SET, name, &set->manifest, err);
+        s = gm_registry_find(registry, GPUMEM_KIND_SET, name, &set->manifest, err);
     if (s == GPUMEM_OK)
         s = read_set(set, err);
     if (s != GPUMEM_OK) {

@@ -1,0 +1,18 @@
+/* Names of modules as quantised configs list them: whole paths, parts of them, globs, regular expressions. */
+#ifndef GM_PATTERN_H
+#define GM_PATTERN_H
+
+#include "base/map.h"
+#include "base/value.h"
+
+typedef struct gm_patterns gm_patterns;
+
+/* From a list of strings, which must outlive it; others in it are an error.  A pattern is a path or the begin or the end of one, in whole components
+ * ("lm_head", "model.layers.0", "mlp.gate"); or a glob over the whole path, with * and ?; or "re:" and a POSIX extended regular
+ * expression that matches from the begin.  Paths are compared from their first "WORD.NUMBER" on as well: what stands before it is
+ * spelt otherwise in other versions. */
+gpumem_status gm_patterns_new(const gm_value *list, gm_patterns **out, gpumem_error *err);
+void gm_patterns_free(gm_patterns *patterns);
+/* Is this parameter's module ("model.layers.0.mlp.gate" of "model.layers.0.mlp.gate.weight") among them? */
+bool gm_patterns_match(const gm_patterns *patterns, const char *parameter);
+#endif
