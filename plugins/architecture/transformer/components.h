@@ -6,7 +6,7 @@
 
 enum { EMBED_VOCAB, EMBED_HIDDEN, EMBED_SCALED, EMBED_SCALE_INT, EMBED_N };
 enum { POSITION_POSITIONS, POSITION_OFFSET, POSITION_BUFFER, POSITION_FP32, POSITION_IDS, POSITION_N };
-enum { COSSIN_ROPE, COSSIN_HEAD_DIM, COSSIN_KIND, COSSIN_FP32, COSSIN_HALVED, COSSIN_ROWS, COSSIN_N };
+enum { COSSIN_ROPE, COSSIN_HEAD_DIM, COSSIN_KIND, COSSIN_FP32, COSSIN_HALVED, COSSIN_ROWS, COSSIN_WEIGHT, COSSIN_N };
 enum { RMSNORM_STYLE, RMSNORM_AFFINE, RMSNORM_N };
 enum { LAYERNORM_STYLE, LAYERNORM_AFFINE, LAYERNORM_BIAS, LAYERNORM_N };
 enum { LINEAR_WIDTH, LINEAR_HAS_BIAS, LINEAR_N };
@@ -24,10 +24,11 @@ enum { LOSS_STYLE, LOSS_N };
 enum { IDLE_HIDDEN, IDLE_HEADS, IDLE_HEAD_DIM, IDLE_CONTEXT, IDLE_QKV_BIAS, IDLE_K_BIAS, IDLE_O_BIAS, IDLE_N };
 enum { RELBIAS_HEADS, RELBIAS_BUCKETS, RELBIAS_N };
 enum { POOLER_WIDTH, POOLER_ACT, POOLER_N };
+enum { ACTIVATE_ACT, ACTIVATE_N };
 
 extern const gpumem_paramdef embed_params[EMBED_N], position_params[POSITION_N], cossin_params[COSSIN_N],
     rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
-    mlp_params[MLP_N], head_params[HEAD_N], loss_params[LOSS_N], idle_params[IDLE_N], relbias_params[RELBIAS_N], pooler_params[POOLER_N];
+    mlp_params[MLP_N], head_params[HEAD_N], loss_params[LOSS_N], idle_params[IDLE_N], relbias_params[RELBIAS_N], pooler_params[POOLER_N], activate_params[ACTIVATE_N];
 
 DESCRIBE(embed_describe);
 DESCRIBE(position_describe);
@@ -44,7 +45,9 @@ DESCRIBE(loss_describe);
 DESCRIBE(idle_describe);
 DESCRIBE(relbias_describe);
 DESCRIBE(pooler_describe);
+DESCRIBE(activate_describe);
 DESCRIBE(shift_describe);
+DESCRIBE(concat_describe);
 
 /* An operator that makes a new tensor from what is small, or from nothing. */
 void make_new(gpumem_emit *e, const char *name, uint32_t from, uint32_t y);

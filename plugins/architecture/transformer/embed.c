@@ -131,6 +131,7 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     FLAG("rope_fp32", "false", "the tables stay in fp32 (models/olmo2)"),
     FLAG("rope_halved", "false", "the tables have half the width: one number for a pair (models/gpt_oss)"),
     SIZE_OR_NULL("rope_rows", "rows of a table of all positions, embed_positions, that they are gathered from (models/gptj)"),
+    FLAG("rope_weight", "false", "that table is a parameter, weight (models/roformer)"),
 };
 
 DESCRIBE(cossin_describe)
@@ -150,7 +151,8 @@ DESCRIBE(cossin_describe)
     if (!is_null(args, COSSIN_ROWS)) {
         dim[0] = extent(size_of(args, COSSIN_ROWS), GPUMEM_AXIS_NONE);
         dim[1] = extent(rope, GPUMEM_AXIS_HEAD_DIM);
-        operand[0] = gpumem_emit_tensor(e, "embed_positions", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 2, dim);
+        operand[0] = flag_of(args, COSSIN_WEIGHT) ? gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, dim[0], dim[1])
+                                                  : gpumem_emit_tensor(e, "embed_positions", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 2, dim);
     }
     operand[1] = in[1] == GPUMEM_NONE ? count_tokens(e, in[0]) : in[1];
     dim[0] = extent(1, GPUMEM_AXIS_NONE);

@@ -73,6 +73,30 @@ DESCRIBE(pooler_describe)
     return (gpumem_status)e->status;
 }
 
+const gpumem_paramdef activate_params[ACTIVATE_N] = {
+    WORD("act", NULL, "activation function, as transformers/activations.py names it"),
+};
+
+DESCRIBE(activate_describe)
+{
+    uint32_t act = activation_of(args->param[ACTIVATE_ACT].v.s);
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    out[0] = activate(e, in[0], act);
+    return (gpumem_status)e->status;
+}
+
+DESCRIBE(concat_describe)
+{
+    uint64_t width = 0;
+    (void)args;
+    for (unsigned i = 0; i < 3; i++)
+        width += in[i] == GPUMEM_NONE ? 0 : last_of(e, in[i]).size;
+    out[0] = gpumem_emit_like(e, "concat", in[0], extent(width, GPUMEM_AXIS_NONE));
+    gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "concat", 3, in, 1, out);
+    return (gpumem_status)e->status;
+}
+
 DESCRIBE(shift_describe)
 {
     (void)args;

@@ -32,10 +32,14 @@ DESCRIBE(layernorm_describe)
     uint32_t operand[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y;
     if (style < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "layernorm_style is none of plain, manual, fp32");
-    if (affine)
+    operand[1] = in[1];
+    operand[2] = in[2];
+    if (affine && in[1] == GPUMEM_NONE)
         operand[1] = vector(e, "", "weight", GPUMEM_FAMILY_NORM, width);
-    if (affine && flag_of(args, LAYERNORM_BIAS))
+    if (affine && flag_of(args, LAYERNORM_BIAS) && in[2] == GPUMEM_NONE)
         operand[2] = vector(e, "", "bias", GPUMEM_FAMILY_NORM, width);
+    out[1] = operand[1];
+    out[2] = operand[2];
     operand[0] = fp32 ? cast(e, in[0], GPUMEM_DTYPE_F32) : in[0];
     y = gpumem_emit_same(e, "normed", in[0]);
     if (fp32)

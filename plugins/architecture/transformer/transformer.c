@@ -12,12 +12,14 @@ static const char *const bias_out[] = {"bias"}, *const embed_in[] = {"ids", "tab
 static const char *const head_in[] = {"x", "table?"}, *const logits_out[] = {"logits"};
 static const char *const loss_in[] = {"logits", "labels"}, *const loss_out[] = {"loss?"};
 
+static const char *const layernorm_in[] = {"x", "weight?", "bias?"}, *const layernorm_out[] = {"y", "weight?", "bias?"}, *const parts_in[] = {"a", "b?", "c?"};
+
 static const gpumem_component components[] = {
     COMPONENT(embed, "token embedding; `table` is its weight, for tied heads; or one that there is already", embed_in, embed_out),
     COMPONENT(position, "learned positions, added to x", x_in, x_out),
     COMPONENT(cossin, "cosines and sines of rotary positions, [1, tokens, rope]", cossin_in, cossin_out),
     COMPONENT(rmsnorm, "root mean square norm over the last dimension", x_in, y_out),
-    COMPONENT(layernorm, "layer norm over the last dimension", x_in, y_out),
+    COMPONENT(layernorm, "layer norm over the last dimension; with the parameters of another one, if they are given", layernorm_in, layernorm_out),
     COMPONENT(linear, "one matrix", x_in, y_out),
     PORTS(weights, "parameters that no operator uses", NULL, 0, NULL, 0),
     PORTS(buffer, "a tensor that does not train", NULL, 0, NULL, 0),
@@ -27,6 +29,8 @@ static const gpumem_component components[] = {
     PORTS(idle, "parameters of an attention that does not run: over an encoder that is not there", NULL, 0, NULL, 0),
     COMPONENT(relbias, "a bias of the scores by the distance of two tokens, learned", x_in, bias_out),
     COMPONENT(pooler, "a matrix and an activation function over the first token", x_in, y_out),
+    COMPONENT(activate, "an activation function", x_in, y_out),
+    {"concat", "its inputs side by side", NULL, 0, 3, 1, parts_in, y_out, concat_describe},
     {"shift", "ids moved by one: what a decoder sees of its labels", NULL, 0, 1, 1, ids_in, ids_out, shift_describe},
     COMPONENT(loss, "cross entropy of the logits", loss_in, loss_out),
 };

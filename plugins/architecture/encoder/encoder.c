@@ -1,0 +1,17 @@
+/* encoder: what encoders have that a plain transformer has not, as transformers 5.23 builds and runs it. */
+#include "components.h"
+
+#define COMPONENT(name, help, ins, outs) \
+    {#name, help, name##_params, COUNT(name##_params), COUNT(ins), COUNT(outs), ins, outs, name##_describe}
+
+static const char *const x_in[] = {"x"}, *const y_out[] = {"y"};
+
+static const gpumem_component components[] = {
+    COMPONENT(adapters, "one of several narrow networks: one for each name; tokens go through that of their own", x_in, y_out),
+};
+
+static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
+
+GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
+    GPUMEM_MAGIC, GPUMEM_ABI, sizeof gpumem_entry, GPUMEM_KIND_ARCHITECTURE, "encoder", "0.1.0", {&operations},
+};
