@@ -75,7 +75,7 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
 {
     uint32_t operand[3] = {x, GPUMEM_NONE, GPUMEM_NONE};
     gpumem_op *op;
-    operand[1] = gpumem_emit_weight(e, "gate.weight", GPUMEM_FAMILY_ROUTER, s->choices, s->hidden);
+    operand[1] = gpumem_emit_weight(e, "gate.weight", GPUMEM_FAMILY_ROUTER, s->choices, last_of(e, x));
     if (flag_of(args, ROUTER_BIAS))
         operand[2] = gpumem_emit_weight(e, "gate.bias", GPUMEM_FAMILY_BIAS, s->choices, NO_DIM);
     if (flag_of(args, ROUTER_WEIGHT_FP32))
@@ -180,7 +180,7 @@ static uint32_t shared(const gpumem_args *args, const moe_spec *s, uint32_t x, g
     uint32_t y, gate;
     memset(&m, 0, sizeof m);
     m.width = extent(size_of(args, SHARED_WIDTH), GPUMEM_AXIS_FFN);
-    m.out = s->hidden;
+    m.out = last_of(e, x);
     m.act = s->act;
     m.flags = flag_of(args, SHARED_BIAS) ? LINEAR_BIAS : 0;
     m.gated = s->gated;
@@ -196,13 +196,13 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
 {
     static const char *const routers[] = {"softmax", "softmax_top", "deepseek", NULL}; /* in the order of enum gpumem_router */
     static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
-    uint32_t chosen[2], y, beside = GPUMEM_NONE;
+    uint32_t chosen[2], x = in[1] == GPUMEM_NONE ? in[0] : in[1], y, beside = GPUMEM_NONE;
     moe_spec s;
     s.experts = extent(size_of(args, EXPERTS), GPUMEM_AXIS_EXPERT);
     s.choices = extent(size_of(args, EXPERTS) + size_of(args, IDLE), GPUMEM_AXIS_EXPERT);
     s.top = extent(size_of(args, TOP), GPUMEM_AXIS_NONE);
     s.width = extent(size_of(args, WIDTH), GPUMEM_AXIS_FFN);
-    s.hidden = last_of(e, in[0]);
+    s.hidden = last_of(e, x);
     s.act = activation_of(args->param[ACT].v.s);
     s.router = choice_of(args, ROUTER, routers);
     s.correction = choice_of(args, CORRECTION, corrections);
@@ -218,12 +218,15 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         return gpumem_because(args, GPUMEM_EINVAL, "router_correction is none of none, buffer, parameter");
     if (size_or(args, SHARED_WIDTH, 0) && flag_of(args, SHARED_FIRST))
         beside = step(e, shared(args, &s, in[0], e));
-    route(args, &s, in[0], chosen, e);
-    y = s.every ? all_of_them(args, &s, in[0], chosen, e) : routed(args, &s, in[0], chosen, e);
+    chosen[0] = in[2];
+    chosen[1] = in[3];
+    if (in[2] == GPUMEM_NONE || in[3] == GPUMEM_NONE)
+        route(args, &s, in[0], chosen, e);
+    y = s.every ? all_of_them(args, &s, x, chosen, e) : routed(args, &s, x, chosen, e);
     if (flag_of(args, ROUTED_SCALED)) {
-        uint32_t x = y;
-        y = gpumem_emit_same(e, "scaled", x);
-        operate(e, GPUMEM_OP_SCALE, 0, "scaled", x, GPUMEM_NONE, y);
+        uint32_t scaled = gpumem_emit_same(e, "scaled", y);
+        operate(e, GPUMEM_OP_SCALE, 0, "scaled", y, GPUMEM_NONE, scaled);
+        y = scaled;
     }
     if (size_or(args, SHARED_WIDTH, 0) && beside == GPUMEM_NONE)
         beside = shared(args, &s, in[0], e);
@@ -231,7 +234,8 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     return (gpumem_status)e->status;
 }
 
-static const char *const ins[] = {"x"}, *const outs[] = {"y"};
+/* narrow: what the experts work on, where it is not x; weights and indices: of another router. */
+static const char *const ins[] = {"x", "narrow?", "weights?", "indices?"}, *const outs[] = {"y"};
 static const gpumem_component components[] = {
     {"moe", "experts behind a router", params, NPARAM, COUNT(ins), COUNT(outs), ins, outs, describe},
 };
