@@ -780,7 +780,7 @@ static const struct { const char *words, *want; } completions[] = {
     {"gpumem phi-2 --mode \"\"", "training inference "},
     {"gpumem phi-2 --mode = inf", "inference "},
     {"gpumem phi-2 --optimizer adamw", "adamw "},
-    {"gpumem phi-2 --gpu h100-s", "h100-sxm "},
+    {"gpumem phi-2 --gpu h100-s", "h100-sxm h100-sxm5 "},
     {"gpumem phi-2 --color a", "auto always "},
     {"gpumem plugin s", "show "},
     {"gpumem plugin show adamw", "adamw "},
