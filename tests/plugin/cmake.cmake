@@ -19,3 +19,11 @@ add_dependencies(broken_borrowed_entry broken_good)
 target_link_options(broken_borrowed_entry PRIVATE -Wl,--no-as-needed $<TARGET_FILE:broken_good>)
 # A module may leave symbols open; a -Wl,-z,defs of the project would refuse this one.
 target_link_options(broken_undefined_symbol PRIVATE -Wl,-z,undefs)
+
+# Libraries that do what a parameter says.
+foreach(what claims emits)
+    add_library(${what} MODULE ${CMAKE_CURRENT_LIST_DIR}/${what}.c)
+    target_include_directories(${what} PRIVATE ${PROJECT_SOURCE_DIR}/core/include)
+    set_target_properties(${what} PROPERTIES PREFIX "" SUFFIX ".so" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/plugin)
+    list(APPEND GM_BROKEN_TARGETS ${what})
+endforeach()

@@ -62,13 +62,13 @@ static inline const char *fixture_write(fixture *f, const char *name, const char
     return f->path;
 }
 
-/* Copies broken_WHAT.so. */
-static inline const char *fixture_library(fixture *f, const char *name, const char *what)
+/* Copies a file of GM_TEST_PLUGINS. */
+static inline const char *fixture_copy(fixture *f, const char *name, const char *file)
 {
     char from[PATH_MAX], block[4096];
     size_t n;
     FILE *in, *out;
-    snprintf(from, sizeof from, "%s/broken_%s.so", GM_TEST_PLUGINS, what);
+    snprintf(from, sizeof from, "%s/%s", GM_TEST_PLUGINS, file);
     in = fopen(from, "rb");
     ck_assert_msg(in != NULL, "%s: not built", from);
     out = fopen(fixture_place(f, name), "wb");
@@ -78,6 +78,14 @@ static inline const char *fixture_library(fixture *f, const char *name, const ch
     fclose(in);
     ck_assert_int_eq(fclose(out), 0);
     return f->path;
+}
+
+/* Copies broken_WHAT.so. */
+static inline const char *fixture_library(fixture *f, const char *name, const char *what)
+{
+    char file[128];
+    snprintf(file, sizeof file, "broken_%s.so", what);
+    return fixture_copy(f, name, file);
 }
 
 /* The head of a manifest of version 1.0.0, then `rest`; KIND/ID/manifest.yaml, or KIND/ID.yaml. */

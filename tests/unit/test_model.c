@@ -853,6 +853,92 @@ START_TEST(buffers)
 }
 END_TEST
 
+/* ---- components that emit what makes no sense ------------------------------------------------------------------------------------- */
+
+static void emits(const char *what)
+{
+    char rest[512];
+    if (access(fixture_path(&f, "architecture/emits/emits.so"), F_OK) != 0) /* one that is open must not change */
+        fixture_copy(&f, "architecture/emits/emits.so", "emits.so");
+    fixture_manifest(&f, "architecture/emits/manifest.yaml", "architecture", "emits", "library: emits.so\ncomponents: [emit]\n");
+    snprintf(rest, sizeof rest, "like: small\narchitecture: [transformer, emits]\nlayer:\n  - {use: emit, in: x, out: x, as: a, what: \"'%s'\"}\n", what);
+    family("emitting", rest);
+    host_again();
+}
+
+START_TEST(emitted_nonsense)
+{
+    static const struct { const char *what, *message; } table[] = {
+        {"name", "a tensor's name is outside of the string table"},
+        {"open name", "an operator's name is outside of the string table"},
+        {"role", "a role, family, dtype, scope or lifetime that there is not"},
+        {"family", "a role, family, dtype, scope or lifetime that there is not"},
+        {"dtype", "a role, family, dtype, scope or lifetime that there is not"},
+        {"scope", "a role, family, dtype, scope or lifetime that there is not"},
+        {"lives", "a role, family, dtype, scope or lifetime that there is not"},
+        {"input", "a tensor is an input, which only the family can declare"},
+        {"ndim", "too many dimensions"},
+        {"storage", "shares the bytes of one that is not before it"},
+        {"later storage", "shares the bytes of one that is not before it"},
+        {"symbol of a dim", "a symbol or an axis that there is not"},
+        {"axis", "a symbol or an axis that there is not"},
+        {"weight by tokens", "an extent that depends on the input"},
+        {"op name", "an operator's name is outside of the string table"},
+        {"op kind", "a kind that there is not"},
+        {"operands", "too many operands"},
+        {"operand", "too many operands"},
+        {"operand tensor", "an operand is no tensor"},
+        {"rule", "an operator's rule is none that was given"},
+        {"other without rule", "has no rule"},
+        {"symbol of later", "a symbol is derived from none that is before it"},
+        {"symbol of one", "a symbol is derived from none that is before it"},
+        {"symbol input", "a symbol is derived from none that is before it"},
+        {"symbol by zero", "a symbol is divided by 0"},
+        {"backwards", "its counts went backwards"},
+        {"beyond", "its counts went backwards, or beyond"},
+        {"strings beyond", "its counts went backwards, or beyond"},
+        {"output", "an output is no tensor"},
+        {"no output", "it gives nothing for its port 'y'"},
+        {"own", "too many tensors of its own"},
+        {"kept", "too many tensors of its own"},
+        {"moments", "too many tensors of its own, or too many moments"},
+        {"grad", "a gradient or an order that there is not"},
+        {"out", "an output that there is not"},
+        {"own size", "no sensible size"},
+        {"own like", "no sensible size"},
+        {"moment", "a moment that there is not"},
+        {"never enough", "the component failed"},
+        {"nonsense", "the component failed"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        gpumem_error err = {0};
+        emits(table[i].what);
+        ck_assert_msg(model_new("{\"model_type\": \"emitting\"}", NULL, &err) == NULL, "%s", table[i].what);
+        ck_assert_msg(strstr(err.message, table[i].message) != NULL, "%s: %s", table[i].what, error_text(&err));
+        ck_assert_int_eq(err.status, GPUMEM_EPLUGIN);
+        ck_assert_str_eq(err.file, fixture_path(&f, "family/emitting.yaml"));
+        ck_assert_uint_eq(err.line, 9);
+    }
+}
+END_TEST
+
+START_TEST(emitted_refusals)
+{
+    emits("nothing wrong");
+    ck_assert_uint_eq(parameters_of("{\"model_type\": \"emitting\"}"), 4 * 2 + AROUND);
+    emits("much");
+    ck_assert_uint_eq(parameters_of("{\"model_type\": \"emitting\"}"), 4 * (2 + 3000 * 15) + AROUND);
+    emits("zero");
+    model_fails("{\"model_type\": \"emitting\"}", GPUMEM_ECONFIG, "a.json: emit: a dimension is 0, or beyond 2^32 - 1");
+    emits("reason");
+    model_fails("{\"model_type\": \"emitting\"}", GPUMEM_ECONFIG, "a.json: emit: this cannot be");
+    emits("no reason");
+    model_fails("{\"model_type\": \"emitting\"}", GPUMEM_ECONFIG, "a.json: emit: a size makes no sense here");
+    emits("unsupported");
+    model_fails("{\"model_type\": \"emitting\"}", GPUMEM_EUNSUP, "a.json: emit: nobody can count this");
+}
+END_TEST
+
 static TCase *tests(Suite *s, const char *name)
 {
     TCase *c = tcase_create(name);
@@ -900,6 +986,9 @@ int main(void)
     tcase_add_test(c, patterns);
     tcase_add_test(c, windows_are_where_they_are);
     tcase_add_test(c, layers_that_differ);
+    c = tests(s, "emitted");
+    tcase_add_test(c, emitted_nonsense);
+    tcase_add_test(c, emitted_refusals);
     c = tests(s, "freezing and buffers");
     tcase_add_test(c, freezing);
     tcase_add_test(c, buffers);
