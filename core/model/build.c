@@ -123,6 +123,9 @@ static gpumem_status append(gm_build *b, uint32_t block, gpumem_error *err)
 {
     gpumem_status s = room(&b->m->sequence, sizeof *b->m->sequence, b->nsequence, &b->max_sequence, 1, 1u << 24, err);
     if (s == GPUMEM_OK) {
+        if ((s = room(&b->m->layer, sizeof *b->m->layer, b->nsequence, &b->max_layer, 1, 1u << 24, err)) != GPUMEM_OK)
+            return s;
+        b->m->layer[b->nsequence] = b->frame->values.layer < 0 ? GPUMEM_NONE : (uint32_t)b->frame->values.layer;
         b->m->sequence[b->nsequence++] = block;
         b->m->block[block].count++;
     }
@@ -420,6 +423,22 @@ static gpumem_status note_plugin(gpumem_model *m, const gm_step *st)
     return GPUMEM_OK;
 }
 
+/* What the families around say, what the step says, what the tensor is by itself, what the component is. */
+static uint8_t part_of(const gm_build *b, const gm_step *st, const gpumem_tensor *t)
+{
+    static const uint8_t own[GPUMEM_FAMILY_END] = {
+        [GPUMEM_FAMILY_EMBEDDING] = GPUMEM_PART_EMBEDDING, [GPUMEM_FAMILY_HEAD] = GPUMEM_PART_HEAD, [GPUMEM_FAMILY_NORM] = GPUMEM_PART_NORM,
+        [GPUMEM_FAMILY_ROUTER] = GPUMEM_PART_ROUTER, [GPUMEM_FAMILY_EXPERT] = GPUMEM_PART_EXPERTS};
+    for (const gm_frame *fr = b->frame; fr && fr->part; fr = fr->outer)
+        if (fr->part->part >= 0)
+            return (uint8_t)fr->part->part;
+    if (st->part >= 0)
+        return (uint8_t)st->part;
+    if (own[t->family])
+        return own[t->family];
+    return st->component_part;
+}
+
 gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t number, gpumem_error *err)
 {
     uint32_t in[GPUMEM_MAX_PORTS], out[GPUMEM_MAX_PORTS], op0, tensor0;
@@ -444,6 +463,8 @@ gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t n
     gm_arena_rewind(&b->m->arena, mark);
     if (s != GPUMEM_OK || (s = name_stored(b, st, at, tensor0, err)) != GPUMEM_OK)
         return s;
+    for (uint32_t i = tensor0; i < b->e->ntensor; i++)
+        b->e->tensor[i].part = part_of(b, st, &b->e->tensor[i]);
     for (uint32_t i = op0; i < b->e->nop; i++)
         b->e->op[i].step = number;
     for (uint32_t i = 0; i < st->nout; i++) {

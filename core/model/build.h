@@ -36,7 +36,7 @@ typedef struct gm_build {
     bool *written, *read;     /* by port: by this block; by any block */
     uint32_t nport, max_port;
     gm_ports imports, exports;
-    uint32_t nblock, max_block, nsequence, max_sequence;
+    uint32_t nblock, max_block, nsequence, max_sequence, max_layer;
     gm_layer_block *distinct;
     uint32_t ndistinct, max_distinct;
     gpumem_text key;          /* scratch */

@@ -319,7 +319,10 @@ static gpumem_status build_layers(gm_build *b, gm_stack *st, gpumem_error *err)
             s = gm_build_again(b, d->block, err);
             /* Where no step looks at the layer, two alike in a row say what the others are. */
             for (uint32_t block = d->block; s == GPUMEM_OK && block == last && i + 1 < layers && layers_alike(b, st); i++)
+            {
+                b->frame->values.layer = (int64_t)i + 1;
                 s = gm_build_again(b, block, err);
+            }
         }
         if (s == GPUMEM_OK)
             last = b->m->sequence[b->nsequence - 1];

@@ -345,6 +345,35 @@ static gpumem_status load_buffers(gm_family *f, const gm_source *src, gpumem_err
     return GPUMEM_OK;
 }
 
+static gpumem_status load_stored(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    static const gm_field field[] = {{"tensor", GM_IS(GM_STRING), true}, {"as", GM_IS(GM_LIST) | GM_IS(GM_STRING), true},
+                                     {"unstack", GM_IS(GM_BOOL), false}, {"transpose", GM_IS(GM_BOOL), false}};
+    f->stored = gm_arena_zero(f->arena, src->checkpoint.n + 1u, sizeof *f->stored);
+    if (f->stored == NULL)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < src->checkpoint.n; i++) {
+        gm_sourced at = src->checkpoint.item[i];
+        gpumem_status s = gm_fields_check(at.file, "checkpoint", at.value, field, COUNT(field), err);
+        gm_stored *to = &f->stored[f->nstored++];
+        if (s != GPUMEM_OK)
+            return s;
+        const gm_value *as = gm_value_get(at.value, "as"), *unstack = gm_value_get(at.value, "unstack"), *transpose = gm_value_get(at.value, "transpose");
+        to->tensor = gm_value_get(at.value, "tensor")->v.s;
+        to->unstack = unstack && unstack->v.b;
+        to->transpose = transpose && transpose->v.b;
+        to->nas = as->type == GM_LIST ? as->n : 1;
+        to->as = gm_arena_zero(f->arena, to->nas + 1u, sizeof *to->as);
+        if (to->as == NULL)
+            return gm_no_memory(err);
+        if (to->nas == 0 || (as->type == GM_LIST && strings_only(at.file, "as", as, NULL) != GPUMEM_OK))
+            return gm_fail(err, GPUMEM_EPLUGIN, at.file, as->line, as->column, "as: expected a name, or a list of them");
+        for (uint32_t k = 0; k < to->nas; k++)
+            to->as[k] = as->type == GM_LIST ? as->v.list[k].v.s : as->v.s;
+    }
+    return GPUMEM_OK;
+}
+
 static gpumem_status load_require(gm_family *f, const gm_source *src, gpumem_error *err)
 {
     static const gm_field field[] = {{"that", GM_ANY, true}, {"say", GM_IS(GM_STRING), true}};
@@ -366,7 +395,20 @@ static gpumem_status load_require(gm_family *f, const gm_source *src, gpumem_err
 
 /* ---- steps ---- */
 
-static const char *const step_key[] = {"use", "in", "out", "as", "id", "names", "when", "lives"};
+static const char *const step_key[] = {"use", "in", "out", "as", "id", "names", "when", "lives", "part"};
+
+/* A part's number by its name; without one -1. */
+static gpumem_status read_part(const char *file, const gm_value *v, int *out, gpumem_error *err)
+{
+    *out = -1;
+    for (int i = 0; v && v->type == GM_STRING && i < GPUMEM_PART_END; i++)
+        if (strcmp(v->v.s, gpumem_part_name((unsigned)i)) == 0)
+            *out = i;
+    if (v && *out < 0)
+        return gm_fail(err, GPUMEM_EPLUGIN, file, v->line, v->column,
+                       "part: expected one of other, embedding, attention, mlp, experts, router, norm, mixer, head, tower, projector");
+    return GPUMEM_OK;
+}
 
 static bool is_step_key(const char *key)
 {
@@ -435,6 +477,8 @@ static gpumem_status load_step(gm_family *f, gm_sourced at, gm_step *st, gpumem_
     if (when && (s = compile(f, at.file, when, &st->when, err)) != GPUMEM_OK)
         return s;
     st->when_by_layer = uses_layer(f, st->when);
+    if ((s = read_part(at.file, gm_value_get(at.value, "part"), &st->part, err)) != GPUMEM_OK)
+        return s;
     return load_renames(f, at.file, gm_value_get(at.value, "names"), &st->rename, &st->nrename, err);
 }
 
@@ -479,6 +523,8 @@ static gpumem_status load_part(gm_family *f, gm_sourced at, gm_stack *to, gpumem
     gpumem_status s = load_renames(f, at.file, gm_value_get(at.value, "names"), &to->rename, &to->nrename, err);
     if (s == GPUMEM_OK)
         s = load_with(f, at.file, gm_value_get(at.value, "with"), to, err);
+    if (s == GPUMEM_OK)
+        s = read_part(at.file, gm_value_get(at.value, "part"), &to->part, err);
     return s == GPUMEM_OK ? compile(f, at.file, gm_value_get(at.value, "family"), &to->family, err) : s;
 }
 
@@ -544,7 +590,7 @@ gpumem_status gm_family_load(gm_registry *registry, gm_arena *arena, const char 
     f->nchain = src.nchain;
     if ((s = load_words(f, &src, err)) != GPUMEM_OK || (s = load_names(f, &src, err)) != GPUMEM_OK ||
         (s = load_inputs(f, &src, err)) != GPUMEM_OK || (s = load_buffers(f, &src, err)) != GPUMEM_OK ||
-        (s = load_require(f, &src, err)) != GPUMEM_OK || (s = load_names_of_tensors(f, &src, err)) != GPUMEM_OK ||
+        (s = load_require(f, &src, err)) != GPUMEM_OK || (s = load_stored(f, &src, err)) != GPUMEM_OK || (s = load_names_of_tensors(f, &src, err)) != GPUMEM_OK ||
         (s = load_stacks(f, &src, err)) != GPUMEM_OK)
         return s;
     *out = f;
@@ -755,6 +801,15 @@ static const gpumem_component primitive_form[] = {
     {.name = "alias", .nin = 1, .nout = 1, .in = one, .out = result},
 };
 
+static gpumem_status component_part(gm_step *st, gpumem_error *err)
+{
+    const gm_value *parts = gm_value_get(st->plugin->root, "parts"), *v = parts ? gm_value_get(parts, st->component->name) : NULL;
+    int part;
+    gpumem_status s = read_part(st->plugin->path, v, &part, err);
+    st->component_part = (uint8_t)(part < 0 ? GPUMEM_PART_OTHER : part);
+    return s;
+}
+
 gpumem_status gm_family_resolve(gm_family *f, gm_step *st, gpumem_error *err)
 {
     gpumem_status s = GPUMEM_OK;
@@ -765,6 +820,8 @@ gpumem_status gm_family_resolve(gm_family *f, gm_step *st, gpumem_error *err)
         st->component = &primitive_form[st->primitive];
     else
         s = component_of(f, st, err);
+    if (s == GPUMEM_OK && !st->primitive)
+        s = component_part(st, err);
     if (s == GPUMEM_OK)
         s = params(f, st, st->component->param, st->component->nparam, err);
     if (s == GPUMEM_OK)

@@ -33,6 +33,7 @@ typedef struct gm_step {
     const char *file, *use, *as;
     gm_primitive primitive;
     int lives; /* GPUMEM_LIVES_..., or -1: as the component says */
+    int part;  /* GPUMEM_PART_..., or -1: as the component and the tensor say */
     const gm_expr *when;
     bool when_by_layer;
     const gm_rename *rename;
@@ -44,6 +45,7 @@ typedef struct gm_step {
     gm_wire in[GPUMEM_MAX_PORTS], out[GPUMEM_MAX_PORTS];
     uint32_t nin, nout;
     const gm_expr **param; /* by the component's declarations */
+    uint8_t component_part; /* what the component's plugin says that its matrices are part of */
     bool by_layer;         /* a parameter or wire depends on the layer */
 } gm_step;
 typedef struct gm_steps { gm_step *step; uint32_t n; } gm_steps;
@@ -58,6 +60,7 @@ typedef struct gm_stack {
     const char *config;    /* the key of that mapping; NULL: the config itself */
     const gm_value *otherwise; /* that mapping where the config has none, or NULL: an empty one */
     const char *task;        /* NULL: that of this family */
+    int part;                /* GPUMEM_PART_... of all that it has, or -1 */
     const gm_set *with;      /* keys of that mapping that this family decides */
     uint32_t nwith;
     const gm_rename *rename; /* of the first part of its tensors' names */
@@ -70,6 +73,9 @@ typedef struct gm_require { const gm_expr *that; const char *say; } gm_require;
 typedef struct gm_symbol { const char *name, *input; } gm_symbol;
 typedef struct gm_input { int port; const char *name; uint8_t dtype; uint32_t ndim; uint8_t sym[GPUMEM_MAX_DIMS]; } gm_input;
 typedef struct gm_buffer { const char *name; uint8_t dtype; uint32_t ndim; const gm_expr *shape[GPUMEM_MAX_DIMS], *when; } gm_buffer;
+
+/* How checkpoints hold a tensor whose name ends in `tensor`: under other names, one for each entry of its first dimension, split. */
+typedef struct gm_stored { const char *tensor; bool unstack, transpose; const char **as; uint32_t nas; } gm_stored;
 
 typedef struct gm_family {
     const gm_manifest *manifest;   /* of the family asked for */
@@ -98,6 +104,8 @@ typedef struct gm_family {
     uint32_t nbuffer;
     gm_stack *stack;
     uint32_t nstack;
+    gm_stored *stored;             /* tensors that checkpoints hold otherwise than the module */
+    uint32_t nstored;
     const char **port;
     uint32_t nport, max_port;
 } gm_family;

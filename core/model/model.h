@@ -31,7 +31,7 @@ struct gpumem_model {
     gpumem_emit e;          /* owns tensors, operators, operands, symbols, rules and strings */
     gpumem_block *block;
     gpumem_port *port;
-    uint32_t *sequence, *portname;
+    uint32_t *sequence, *portname, *layer; /* layer: by position in the sequence, its number in its stack, or GPUMEM_NONE */
     gpumem_run *run;
     gpumem_named dim[8];
     uint64_t parameters, trainable, by_family[GPUMEM_FAMILY_END];

@@ -174,6 +174,7 @@ void gpumem_model_free(gpumem_model *m)
     free(m->port);
     free(m->portname);
     free(m->sequence);
+    free(m->layer);
     free(m->run);
     free(m->used);
     gpumem_config_free((gpumem_config *)m->config);
@@ -214,6 +215,13 @@ const char *gpumem_family_name(unsigned family)
 {
     static const char *const name[] = {"other", "matrix", "embedding", "head", "norm", "bias", "router", "expert"};
     return family < COUNT(name) ? name[family] : NULL;
+}
+
+const char *gpumem_part_name(unsigned part)
+{
+    static const char *const name[GPUMEM_PART_END] = {
+        "other", "embedding", "attention", "mlp", "experts", "router", "norm", "mixer", "head", "tower", "projector"};
+    return part < GPUMEM_PART_END ? name[part] : NULL;
 }
 
 const char *gpumem_op_name(unsigned kind)

@@ -12,11 +12,11 @@ static const gm_field family_field[] = {
     {"each", GM_IS(GM_MAP), false}, {"require", GM_IS(GM_LIST), false}, {"symbols", GM_IS(GM_MAP), false},
     {"inputs", GM_IS(GM_MAP), false}, {"buffers", GM_IS(GM_LIST), false}, {"before", GM_IS(GM_LIST), false},
     {"layers", GM_ANY, false}, {"at", GM_IS(GM_STRING), false}, {"layer", GM_IS(GM_LIST), false},
-    {"after", GM_IS(GM_LIST), false}, {"stacks", GM_IS(GM_LIST), false}, {"edit", GM_IS(GM_LIST), false},
+    {"checkpoint", GM_IS(GM_LIST), false}, {"after", GM_IS(GM_LIST), false}, {"stacks", GM_IS(GM_LIST), false}, {"edit", GM_IS(GM_LIST), false},
 };
 static const gm_field part_field[] = {
     {"family", GM_IS(GM_STRING), true}, {"config", GM_IS(GM_STRING), false}, {"defaults", GM_IS(GM_MAP), false}, {"task", GM_IS(GM_STRING), false},
-    {"names", GM_IS(GM_MAP), false}, {"when", GM_ANY, false}, {"with", GM_IS(GM_MAP), false},
+    {"names", GM_IS(GM_MAP), false}, {"when", GM_ANY, false}, {"with", GM_IS(GM_MAP), false}, {"part", GM_IS(GM_STRING), false},
 };
 static const gm_field stack_field[] = {
     {"before", GM_IS(GM_LIST), false}, {"layers", GM_ANY, false}, {"at", GM_IS(GM_STRING), false},
@@ -258,6 +258,7 @@ static gpumem_status take_manifest(gm_arena *arena, gm_source *src, const gm_man
         (s = entries_merge(arena, &src->dims, gm_value_get(root, "dims"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->each, gm_value_get(root, "each"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->names, gm_value_get(root, "names"), m->path, err)) != GPUMEM_OK ||
+        (s = list_replace(arena, &src->checkpoint, gm_value_get(root, "checkpoint"), m->path, err)) != GPUMEM_OK ||
         (s = list_replace(arena, &src->buffers, gm_value_get(root, "buffers"), m->path, err)) != GPUMEM_OK ||
         (s = take_stacks(arena, src, root, m->path, err)) != GPUMEM_OK)
         return s;

@@ -15,7 +15,7 @@ typedef struct gm_source {
     uint32_t nchain;
     gm_sourced architecture, classes, descend, defaults, nullable, aliases, symbols, inputs, base;
     gm_entries autos, dims, each, names;
-    gm_sourced_list require, buffers;
+    gm_sourced_list require, buffers, checkpoint;
     gm_source_stack *stack;
     uint32_t nstack;
 } gm_source;

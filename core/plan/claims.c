@@ -180,15 +180,14 @@ static gpumem_status fold_constant(gm_folder *f, gm_leaf *l, gm_fold *to, const 
 {
     static const uint64_t one[GPUMEM_MAX_SYMBOLS] = {1};
     const gpumem_format *format = &f->job->format[c->format];
-    uint64_t elements = 0, n = 0;
-    for (uint32_t i = 0; i < format->npart; i++) {
-        if (gm_part_bytes(&format->part[i], rows, cols, one, f->plan->rounding, &n))
+    uint64_t elements = 0, n = 0, sum = 0;
+    for (uint32_t i = 0; i < format->npart; i++)
+        if (gm_part_bytes(&format->part[i], rows, cols, one, f->plan->rounding, &n) || gm_add_u64(sum, n, &sum))
             return too_big(l->plugin, err);
-        if (c->merge == GPUMEM_PEAK)
-            to->peak = n > to->peak ? n : to->peak;
-        else if (gm_mul_u64(n, times, &n) || gm_add_u64(to->add, n, &to->add))
-            return too_big(l->plugin, err);
-    }
+    if (c->merge == GPUMEM_PEAK)
+        to->peak = sum > to->peak ? sum : to->peak;
+    else if (gm_mul_u64(sum, times, &sum) || gm_add_u64(to->add, sum, &to->add))
+        return too_big(l->plugin, err);
     static const gpumem_format_part byte = {1, 1, 8, 0};
     if (gm_part_bytes(&byte, rows, cols, one, 1, &elements) == 0 && gm_mul_u64(elements, times, &elements) == 0)
         gm_add_u64(l->elements, elements, &l->elements);
@@ -206,7 +205,8 @@ static gpumem_status fold_record(gm_folder *f, gm_leaf *l, uint32_t slot, const 
         if (s != GPUMEM_OK)
             return s;
         p->record = items;
-        p->record[p->nrecord++] = (gm_record){times, rows, cols, format->part[i], slot, c->merge};
+        p->record[p->nrecord] = (gm_record){times, rows, cols, format->part[i], slot, p->nrecord, c->merge, i + 1 < format->npart};
+        p->nrecord++;
     }
     if (l->rows.den == 0) {
         l->rows = rows;
@@ -304,7 +304,7 @@ static void order_lines(gpumem_plan *p, const gm_folder *f, uint32_t *new_line)
 static int by_slot(const void *a, const void *b)
 {
     const gm_record *x = a, *y = b;
-    return x->slot < y->slot ? -1 : x->slot > y->slot;
+    return x->slot != y->slot ? (x->slot < y->slot ? -1 : 1) : x->order < y->order ? -1 : x->order > y->order;
 }
 
 gpumem_status gm_fold_finish(gm_folder *f, gpumem_error *err)

@@ -117,15 +117,20 @@ gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *
     memset(out, 0, sizeof *out);
     memset(s.by, 0, plan->nline * sizeof s.by[0]);
     for (uint32_t i = 0; !bad && i < plan->nfold; i++) { /* records are in the order of their folds */
-        uint64_t add = plan->fold[i].add, peak = plan->fold[i].peak;
+        uint64_t add = plan->fold[i].add, peak = plan->fold[i].peak, together = 0;
         for (; !bad && r < plan->nrecord && plan->record[r].slot == i; r++) {
             const gm_record *k = &plan->record[r];
             uint64_t n = 0;
             bad = gm_part_bytes(&k->part, k->rows, k->cols, symbol, plan->rounding, &n) || gm_mul_u64(n, k->times, &n);
-            if (k->merge == GPUMEM_PEAK)
-                peak = n > peak ? n : peak;
-            else
+            if (k->merge != GPUMEM_PEAK) {
                 bad |= gm_add_u64(add, n, &add);
+                continue;
+            }
+            bad |= gm_add_u64(together, n, &together);
+            if (!k->more) {
+                peak = together > peak ? together : peak;
+                together = 0;
+            }
         }
         bad = bad || gm_add_u64(add, peak, &add) || add_fold(&plan->fold[i], add, &s);
     }

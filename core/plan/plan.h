@@ -11,8 +11,9 @@ typedef struct gm_record { /* an allocation whose size depends on the point */
     uint64_t times;
     gpumem_count rows, cols;
     gpumem_format_part part;
-    uint32_t slot;
+    uint32_t slot, order; /* of its fold; among the records */
     uint8_t merge;
+    uint8_t more;         /* PEAK: the next record is of the same claim, they live together */
 } gm_record;
 typedef struct gm_fold { /* claims of one line that live in the same phases */
     uint64_t add, peak; /* of what does not depend on the point */

@@ -446,6 +446,7 @@ static const struct { gm_field field; unsigned kinds; } keys[] = {
     {{"formats", GM_IS(GM_MAP), false}, KIND(PRECISION)},
     {{"config", GM_IS(GM_MAP), false}, KIND(PRECISION)},
     {{"components", GM_IS(GM_LIST), false}, KIND(ARCHITECTURE)},
+    {{"parts", GM_IS(GM_MAP), false}, KIND(ARCHITECTURE)},
     {{"implementations", GM_IS(GM_LIST), false}, KIND(OPTIMIZER)},
     {{"torch", TEXT, false}, KIND(OPTIMIZER)},
 };

@@ -131,6 +131,7 @@ GPUMEM_EXPORT bool gpumem_model_dim(const gpumem_model *model, const char *name,
 /* Parameters by what they are for: embedding, matrix, norm, bias, router, expert, head, other. */
 GPUMEM_EXPORT uint64_t gpumem_model_parameters_of(const gpumem_model *model, unsigned family);
 GPUMEM_EXPORT const char *gpumem_family_name(unsigned family); /* name of a GPUMEM_FAMILY_..., or NULL */
+GPUMEM_EXPORT const char *gpumem_part_name(unsigned part);     /* name of a GPUMEM_PART_..., or NULL */
 GPUMEM_EXPORT const char *gpumem_op_name(unsigned kind);       /* name of a GPUMEM_OP_..., or NULL */
 
 /* Where each value came from. */

@@ -97,6 +97,10 @@ enum { /* of a weight: precisions and optimizers choose by it */
     GPUMEM_FAMILY_OTHER, GPUMEM_FAMILY_MATRIX, GPUMEM_FAMILY_EMBEDDING, GPUMEM_FAMILY_HEAD, GPUMEM_FAMILY_NORM,
     GPUMEM_FAMILY_BIAS, GPUMEM_FAMILY_ROUTER, GPUMEM_FAMILY_EXPERT, GPUMEM_FAMILY_END
 };
+enum { /* what a weight is part of, for people */
+    GPUMEM_PART_OTHER, GPUMEM_PART_EMBEDDING, GPUMEM_PART_ATTENTION, GPUMEM_PART_MLP, GPUMEM_PART_EXPERTS, GPUMEM_PART_ROUTER,
+    GPUMEM_PART_NORM, GPUMEM_PART_MIXER, GPUMEM_PART_HEAD, GPUMEM_PART_TOWER, GPUMEM_PART_PROJECTOR, GPUMEM_PART_END
+};
 enum { /* MODEL: as the precision says.  The others are what they are in every precision. */
     GPUMEM_DTYPE_MODEL, GPUMEM_DTYPE_F32, GPUMEM_DTYPE_I64, GPUMEM_DTYPE_I32, GPUMEM_DTYPE_BOOL, GPUMEM_DTYPE_END
 };
@@ -124,7 +128,7 @@ typedef struct gpumem_tensor {
     uint32_t name;    /* in the string table; "{i}" in it stands for the layer's number */
     uint8_t role, family, dtype, ndim;
     uint32_t storage; /* the tensor whose bytes it shares (views, tied weights), or GPUMEM_NONE: bytes of its own */
-    uint8_t scope, lives, phases, reserved; /* phases: 0 all, else where an extent holds that differs by phase */
+    uint8_t scope, lives, phases, part; /* part: the host fills it in; phases: 0 all, else where an extent holds that differs by phase */
     uint16_t tag, reserved2;
     gpumem_dim dim[GPUMEM_MAX_DIMS]; /* outermost first; a scalar has none */
 } gpumem_tensor;
