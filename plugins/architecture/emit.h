@@ -247,6 +247,8 @@ typedef struct mlp_spec {
     unsigned flags; /* LINEAR_... */
     int gated, fused, down_norm; /* fused: one matrix for gate and up */
     int learned_act; /* xielu: two parameters and two buffers */
+    int gate_scaled;
+    uint32_t adapted; /* what is added to gate and up where they are fused; 0 or GPUMEM_NONE: nothing */
 } mlp_spec;
 
 static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m)
@@ -261,12 +263,20 @@ static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x,
         size[0] = size[1] = m->width;
         y = linear(e, join(e, s, module, "gate_up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE,
                    extent(2 * (uint64_t)m->width.size, GPUMEM_AXIS_FFN), m->flags);
+        if (m->adapted && m->adapted != GPUMEM_NONE)
+            y = binary(e, GPUMEM_OP_ADD, "adapted", y, m->adapted);
         split(e, "gate_up", y, 2, names, size, part);
         hold(e, part[0], GPUMEM_LIVES_STEP);
         hold(e, part[1], GPUMEM_LIVES_STEP);
         return hold(e, binary(e, GPUMEM_OP_MUL, "product", part[1], activate(e, part[0], m->act)), GPUMEM_LIVES_STEP);
     }
-    y = activate(e, linear(e, join(e, s, module, "gate_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags), m->act);
+    y = linear(e, join(e, s, module, "gate_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags);
+    if (m->gate_scaled) {
+        part[0] = gpumem_emit_same(e, "gate_scaled", y);
+        operate(e, GPUMEM_OP_SCALE, 0, "gate_scaled", y, GPUMEM_NONE, part[0]);
+        y = part[0];
+    }
+    y = activate(e, y, m->act);
     part[1] = linear(e, join(e, s, module, "up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags);
     return binary(e, GPUMEM_OP_MUL, "product", y, part[1]);
 }

@@ -14,6 +14,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("conv1d", "false", "weights are [in, out]"),
     FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are rotated and kept (models/falcon)"),
     FLAG("q_scaled", "false", "q is scaled by an operator of its own (models/opt)"),
+    FLAG("k_scaled", "false", "k is scaled by an operator of its own (models/falcon_h1)"),
     FLAG("v_scaled", "false", "v is scaled by an operator of its own (models/mimo_v2_flash)"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
     {"k_bias", GPUMEM_TYPE_BOOL, 1, "null", 0, 0, "k has a bias; null: as q and v (models/whisper: it has none)"},
@@ -32,8 +33,11 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
     WORD("attention_gate", "'none'", "the result is multiplied by a gate, gate_proj: none, sigmoid (models/afmoe) or softplus (models/laguna)"),
     FLAG("attention_gate_by_head", "false", "the gate has one number for each head"),
+    FLAG("attention_gate_in_q", "false", "q_proj is twice as wide: the gate is the second half of each head (models/qwen3_next)"),
+    FLAG("attention_gate_bias", "false", "gate_proj has a bias"),
     FLAG("o_norm", "false", "an RMS norm before the output matrix (models/bitnet)"),
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
+    SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
 };
 
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
@@ -80,14 +84,29 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     return GPUMEM_OK;
 }
 
+/* Both halves of a head are views; the gate is copied. */
+static void part_gate(attention_spec *s, gpumem_emit *e)
+{
+    static const char *const names[] = {"query", "gate"};
+    gpumem_dim size[2];
+    uint32_t half[2];
+    size[0] = size[1] = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
+    hold(e, s->q, GPUMEM_LIVES_STEP);
+    split(e, "q_gate", by_head(e, "heads", s->q, extent(s->heads, GPUMEM_AXIS_HEADS), extent(2 * s->dim, GPUMEM_AXIS_HEAD_DIM)), 2, names, size, half);
+    s->gate = gpumem_emit_like(e, "gate", s->k, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS));
+    operate(e, GPUMEM_OP_COPY, 0, "gate", half[1], GPUMEM_NONE, hold(e, s->gate, GPUMEM_LIVES_STEP));
+    s->q = half[0];
+}
+
 /* Keys and values are of the tokens themselves, or of a context. */
 static void project(const gpumem_args *args, uint32_t x, uint32_t context, attention_spec *s, gpumem_emit *e)
 {
     static const char *const names[] = {"q", "k", "v"}, *const modules[] = {"q_proj", "k_proj", "v_proj"};
     unsigned flags = s->flags | (flag_of(args, ATTENTION_QKV_BIAS) ? LINEAR_BIAS : 0u);
+    int gate = flag_of(args, ATTENTION_GATE_IN_Q);
     gpumem_dim size[3];
     uint32_t part[3];
-    size[0] = extent(s->heads * s->dim, GPUMEM_AXIS_HEADS);
+    size[0] = extent(s->heads * s->dim * (gate ? 2 : 1), GPUMEM_AXIS_HEADS);
     size[1] = extent(s->kv * s->dim, GPUMEM_AXIS_KV_HEADS);
     size[2] = extent(s->kv * s->value_dim, GPUMEM_AXIS_KV_HEADS);
     if (flag_of(args, ATTENTION_FUSED) && context == GPUMEM_NONE) {
@@ -106,12 +125,15 @@ static void project(const gpumem_args *args, uint32_t x, uint32_t context, atten
     s->q = part[0];
     s->k = part[1];
     s->v = part[2];
+    if (gate)
+        part_gate(s, e);
 }
 
 static uint32_t gate_of(const gpumem_args *args, uint32_t x, const attention_spec *s, gpumem_emit *e)
 {
     uint64_t width = s->heads * (flag_of(args, ATTENTION_GATE_BY_HEAD) ? 1 : s->value_dim);
-    return hold(e, linear(e, "gate_proj", GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, extent(width, GPUMEM_AXIS_HEADS), 0), GPUMEM_LIVES_STEP);
+    unsigned flags = flag_of(args, ATTENTION_GATE_BIAS) ? LINEAR_BIAS : 0;
+    return hold(e, linear(e, "gate_proj", GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, extent(width, GPUMEM_AXIS_HEADS), flags), GPUMEM_LIVES_STEP);
 }
 
 /* y * act(gate); softplus is computed in fp32. */
@@ -189,7 +211,7 @@ static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_
         return one_by_one(e, module, x, heads, s);
     if (s->norm == NORM_FULL)
         return rmsnorm(e, module, x, extent(width, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
-    y = by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
+    y = e->status == GPUMEM_OK && e->tensor[x].ndim > 3 ? x : by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
     if (s->norm == NORM_HEAD)
         return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), (unsigned)s->style, s->affine);
     return layer_of_heads(e, module, y, heads, s);
@@ -278,17 +300,32 @@ static uint32_t finish(const gpumem_args *args, uint32_t y, gpumem_dim width, co
     return linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, weight, width, flags);
 }
 
+/* What adapters add to q, k and v (models/zamba2). */
+static void adapt(const uint32_t *more, attention_spec *s, gpumem_emit *e)
+{
+    if (more[0] != GPUMEM_NONE)
+        s->q = binary(e, GPUMEM_OP_ADD, "q_adapted", s->q, more[0]);
+    if (more[1] != GPUMEM_NONE)
+        s->k = binary(e, GPUMEM_OP_ADD, "k_adapted", s->k, more[1]);
+    if (more[2] != GPUMEM_NONE)
+        s->v = binary(e, GPUMEM_OP_ADD, "v_adapted", s->v, more[2]);
+}
+
 DESCRIBE(attention_describe)
 {
     attention_spec s;
     gpumem_status status = read_spec(args, &s);
     int late = flag_of(args, ATTENTION_QK_NORM_LATE);
+    gpumem_dim width = is_null(args, ATTENTION_OUT) ? last_of(e, in[0]) : extent(size_of(args, ATTENTION_OUT), GPUMEM_AXIS_HIDDEN);
     uint32_t y;
     if (status != GPUMEM_OK)
         return status;
     project(args, in[0], in[3], &s, e);
-    if (s.gating == GATE_SIGMOID)
+    if (s.gating == GATE_SIGMOID && s.gate == GPUMEM_NONE)
         s.gate = gate_of(args, in[0], &s, e);
+    adapt(in + 5, &s, e);
+    if (flag_of(args, ATTENTION_K_SCALED))
+        s.k = scaled(e, "k_scaled", s.k);
     if (flag_of(args, ATTENTION_V_SCALED))
         s.v = scaled(e, "v_scaled", s.v);
     if (s.norm != NORM_NONE && !late)
@@ -304,6 +341,6 @@ DESCRIBE(attention_describe)
     y = attend(args, in[0], in[4], &s, e);
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
-    out[0] = finish(args, y, last_of(e, in[0]), &s, e);
+    out[0] = finish(args, y, width, &s, e);
     return (gpumem_status)e->status;
 }

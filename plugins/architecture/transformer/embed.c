@@ -4,6 +4,7 @@
 const gpumem_paramdef embed_params[EMBED_N] = {
     SIZE("vocab", NULL, "rows of the table"),
     SIZE("hidden", NULL, "width of the table"),
+    SIZE_OR_NULL("table_width", "width that the table is made with where it is another, and could not run (models/xlstm)"),
     FLAG("embed_scaled", "false", "multiplied by a buffer `embed_scale` (models/gemma)"),
     FLAG("embed_scale_int", "false", "that buffer is int64 (models/minicpm3)"),
 };
@@ -20,7 +21,8 @@ DESCRIBE(embed_describe)
     operand[0] = in[0];
     operand[1] = in[1];
     if (in[1] == GPUMEM_NONE)
-        operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(size_of(args, EMBED_VOCAB), GPUMEM_AXIS_VOCAB), width);
+        operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(size_of(args, EMBED_VOCAB), GPUMEM_AXIS_VOCAB),
+                                        extent(size_or(args, EMBED_TABLE_WIDTH, width.size), GPUMEM_AXIS_HIDDEN));
     x = gpumem_emit_tensor(e, "embedded", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, n + 1, dim);
     gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "embed", 2, operand, 1, &x);
     if (flag_of(args, EMBED_SCALED)) {

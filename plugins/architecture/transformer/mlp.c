@@ -68,6 +68,7 @@ const gpumem_paramdef mlp_params[MLP_N] = {
     FLAG("conv1d", "false", "weights are [in, out]"),
     FLAG("mlp_bias", "false", "its matrices have biases"),
     REAL_OR_NULL("mlp_dropout", "dropout before the last matrix"),
+    FLAG("gate_scaled", "false", "the gate is scaled by an operator of its own (models/falcon_h1)"),
     FLAG("down_norm", "false", "an RMS norm before the last matrix (models/bitnet)"),
 };
 
@@ -82,6 +83,8 @@ DESCRIBE(mlp_describe)
     m.flags = (flag_of(args, MLP_BIAS) ? LINEAR_BIAS : 0u) | (flag_of(args, MLP_CONV1D) ? LINEAR_TRANSPOSED : 0u);
     m.gated = flag_of(args, MLP_GATED);
     m.fused = flag_of(args, MLP_FUSED);
+    m.gate_scaled = flag_of(args, MLP_GATE_SCALED);
+    m.adapted = in[1];
     m.down_norm = flag_of(args, MLP_DOWN_NORM);
     m.learned_act = strcmp(args->param[MLP_ACT].v.s, "xielu") == 0;
     if (m.act == GPUMEM_NONE)

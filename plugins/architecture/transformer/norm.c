@@ -4,6 +4,7 @@
 const gpumem_paramdef rmsnorm_params[RMSNORM_N] = {
     WORD("norm_style", "'llama'", "llama or gemma (1 + weight, all in fp32)"),
     FLAG("norm_affine", "true", "is there a weight"),
+    FLAG("rms_bias", "false", "has it a bias beside its weight (models/xlstm)"),
 };
 
 DESCRIBE(rmsnorm_describe)
@@ -13,7 +14,16 @@ DESCRIBE(rmsnorm_describe)
     int style = choice_of(args, RMSNORM_STYLE, styles);
     if (style < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
-    out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), variant[style], flag_of(args, RMSNORM_AFFINE)), GPUMEM_LIVES_STEP);
+    if (flag_of(args, RMSNORM_BIAS)) {
+        uint32_t operand[3];
+        operand[0] = in[0];
+        operand[1] = vector(e, "", "weight", GPUMEM_FAMILY_NORM, last_of(e, in[0]));
+        operand[2] = vector(e, "", "bias", GPUMEM_FAMILY_NORM, last_of(e, in[0]));
+        out[0] = gpumem_emit_same(e, "normed", in[0]);
+        gpumem_emit_op(e, GPUMEM_OP_RMSNORM, variant[style], "rmsnorm", 3, operand, 1, out);
+        hold(e, out[0], GPUMEM_LIVES_STEP);
+    } else
+        out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), variant[style], flag_of(args, RMSNORM_AFFINE)), GPUMEM_LIVES_STEP);
     return (gpumem_status)e->status;
 }
 

@@ -7,7 +7,7 @@
 
 static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const ids_in[] = {"ids"};
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
-static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?"};
+static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"};
 static const char *const bias_out[] = {"bias"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
 static const char *const head_in[] = {"x", "table?"}, *const logits_out[] = {"logits"};
 static const char *const loss_in[] = {"logits", "labels"}, *const loss_out[] = {"loss?"};
@@ -24,7 +24,7 @@ static const gpumem_component components[] = {
     PORTS(weights, "parameters that no operator uses", NULL, 0, NULL, 0),
     PORTS(buffer, "a tensor that does not train", NULL, 0, NULL, 0),
     COMPONENT(attention, "attention with as many key heads as heads, fewer, or one", attention_in, y_out),
-    COMPONENT(mlp, "feed forward network, gated or not", x_in, y_out),
+    COMPONENT(mlp, "feed forward network, gated or not; `more` is added to gate and up", mlp_in, y_out),
     COMPONENT(head, "output matrix, or the embedding's `table`", head_in, logits_out),
     PORTS(idle, "parameters of an attention that does not run: over an encoder that is not there", NULL, 0, NULL, 0),
     COMPONENT(relbias, "a bias of the scores by the distance of two tokens, learned", x_in, bias_out),

@@ -1,0 +1,76 @@
+/* recurrent: mixers that remember one number a channel, or a few tokens: RecurrentGemmaRecurrentBlock, Lfm2ShortConv. */
+#include "../sequence.h"
+
+/* ---- real gated linear recurrent unit ---- */
+
+enum { RGLRU_WIDTH, RGLRU_HEADS, RGLRU_KERNEL, RGLRU_ACT, RGLRU_N };
+static const gpumem_paramdef rglru_params[RGLRU_N] = {
+    SIZE("lru_width", NULL, "channels"),
+    SIZE("heads", NULL, "blocks of the gates' matrices"),
+    SIZE("lru_kernel", NULL, "tokens that the convolution sees"),
+    WORD("act", NULL, "activation function of the branch that gates"),
+};
+
+static uint32_t block_gate(gpumem_emit *e, const char *weight, const char *bias, uint32_t x, uint64_t heads, uint64_t width)
+{
+    uint32_t in[3], y = gpumem_emit_same(e, weight, x);
+    in[0] = x;
+    in[1] = own(e, weight, heads, width, width);
+    in[2] = own(e, bias, heads, width, 0);
+    gpumem_emit_op(e, GPUMEM_OP_MATMUL, 0, weight, 3, in, 1, &y);
+    return step(e, activate(e, y, GPUMEM_ACT_SIGMOID));
+}
+
+static DESCRIBE(rglru_describe)
+{
+    uint64_t width = size_of(args, RGLRU_WIDTH), heads = size_of(args, RGLRU_HEADS);
+    const scan_spec s = {GPUMEM_SCAN_RGLRU, width, 1, 1, width, 0};
+    uint32_t act = activation_of(args->param[RGLRU_ACT].v.s), y, x, operand[4];
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    if (width < heads)
+        return gpumem_because(args, GPUMEM_EINVAL, "lru_width is less than the number of heads");
+    y = step(e, activate(e, matrix(e, "linear_y", in[0], width, GPUMEM_AXIS_CHANNEL, LINEAR_BIAS), act));
+    x = convolve(e, "conv_1d", matrix(e, "linear_x", in[0], width, GPUMEM_AXIS_CHANNEL, LINEAR_BIAS), size_of(args, RGLRU_KERNEL), 1);
+    operand[0] = step(e, x);
+    operand[1] = block_gate(e, "rg_lru.input_gate_weight", "rg_lru.input_gate_bias", x, heads, width / heads);
+    operand[2] = block_gate(e, "rg_lru.recurrent_gate_weight", "rg_lru.recurrent_gate_bias", x, heads, width / heads);
+    operand[3] = own(e, "rg_lru.recurrent_param", width, 0, 0);
+    x = scan(e, &s, 4, operand, gpumem_emit_same(e, "scanned", x));
+    out[0] = matrix(e, "linear_out", binary(e, GPUMEM_OP_MUL, "gated", x, y), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, LINEAR_BIAS);
+    return (gpumem_status)e->status;
+}
+
+/* ---- short convolution between two gates ---- */
+
+enum { SHORT_KERNEL, SHORT_BIAS, SHORT_N };
+static const gpumem_paramdef short_params[SHORT_N] = {
+    SIZE("conv_kernel", NULL, "tokens that it sees"),
+    FLAG("conv_bias", "false", "convolution and matrices have biases"),
+};
+
+static DESCRIBE(short_describe)
+{
+    static const char *const names[] = {"before", "after", "hidden"};
+    gpumem_dim hidden = last_of(e, in[0]);
+    uint64_t size[3];
+    uint32_t piece[3], y;
+    int bias = flag_of(args, SHORT_BIAS);
+    size[0] = size[1] = size[2] = hidden.size;
+    part(e, "projected", matrix(e, "in_proj", in[0], 3 * (uint64_t)hidden.size, GPUMEM_AXIS_CHANNEL, bias ? LINEAR_BIAS : 0), 3, names, size, piece);
+    y = convolve(e, "conv", binary(e, GPUMEM_OP_MUL, "gated", piece[0], piece[2]), size_of(args, SHORT_KERNEL), bias);
+    y = binary(e, GPUMEM_OP_MUL, "product", piece[1], y);
+    out[0] = matrix(e, "out_proj", y, hidden.size, GPUMEM_AXIS_HIDDEN, bias ? LINEAR_BIAS : 0);
+    return (gpumem_status)e->status;
+}
+
+static const char *const x_in[] = {"x"}, *const y_out[] = {"y"};
+static const gpumem_component components[] = {
+    {"rglru", "gated linear recurrence behind a short convolution", rglru_params, RGLRU_N, 1, 1, x_in, y_out, rglru_describe},
+    {"short_conv", "short convolution between two gates", short_params, SHORT_N, 1, 1, x_in, y_out, short_describe},
+};
+static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
+
+GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
+    GPUMEM_MAGIC, GPUMEM_ABI, sizeof gpumem_entry, GPUMEM_KIND_ARCHITECTURE, "recurrent", "0.1.0", {&operations},
+};
