@@ -33,7 +33,7 @@ int gm_part_bytes(const gpumem_format_part *part, gpumem_count rows, gpumem_coun
         c = ceil_div(ceil_div(c, cols.den), part->cols);
         den = 1;
     }
-    if (r >> 64 || c >> 64 || (r && c > (((wide)1 << 100) / r)))
+    if (r && c > (((wide)1 << 100) / r))
         return 1;
     n = r * c;
     if (n >> 90)

@@ -16,7 +16,11 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 /* a * b and a + b as fractions in lowest terms; false if they do not fit. */
 static int times(gpumem_count *a, uint64_t num, uint64_t den)
 {
-    uint64_t g = gcd(a->num, den), h = gcd(num, a->den);
+    uint64_t f = gcd(num, den), g, h;
+    num /= f; /* den is not 0, so f is not */
+    den /= f;
+    g = gcd(a->num, den);
+    h = gcd(num, a->den);
     if (g) {
         a->num /= g;
         den /= g;
@@ -39,6 +43,9 @@ static int plus(gpumem_count *a, const gpumem_count *b)
         return 0;
     a->num = a->num * x + b->num * y;
     a->den *= (uint32_t)x;
+    g = gcd(a->num, a->den);
+    a->num /= g;
+    a->den /= (uint32_t)g;
     return 1;
 }
 
