@@ -146,7 +146,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
 
 static const gpumem_paramdef params[] = {{"what", GPUMEM_TYPE_STRING, 0, NULL, 0, 0, "what is wrong"}};
 static const char *const x[] = {"x"}, *const y[] = {"y"};
-static const gpumem_component components[] = {{"emit", "emits", params, 1, 1, 1, x, y, describe}};
+static const gpumem_component components[] = {{.name = "emit", .help = "emits", .param = params, .nparam = 1, .nin = 1, .nout = 1, .in = x, .out = y, .describe = describe}};
 static const gpumem_architecture_ops ops = {sizeof ops, components, 1};
 GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
     GPUMEM_MAGIC, GPUMEM_ABI, sizeof(gpumem_plugin), GPUMEM_KIND_ARCHITECTURE, "emits", "1.0.0", {.architecture = &ops}};
