@@ -2,7 +2,7 @@
 #ifndef EMIT_H
 #define EMIT_H
 
-#include "gpumem/plugin.h"
+#include <gpumem/plugin.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 static const gpumem_dim NO_DIM = {0, 0, 0, 0};
@@ -105,6 +105,54 @@ static inline uint32_t vector(gpumem_emit *e, const char *module, const char *na
 {
     char s[PATH_ROOM];
     return gpumem_emit_weight(e, join(e, s, module, name), family, size, NO_DIM);
+}
+
+/* The symbol min(a, k), made once. */
+static inline unsigned at_most(gpumem_emit *e, unsigned a, uint32_t k)
+{
+    uint32_t i = 0;
+    while (i < e->nsym && !(e->sym[i].op == GPUMEM_SYM_MIN && e->sym[i].a == a && e->sym[i].b == 0 && e->sym[i].k == k))
+        i++;
+    if (i == e->nsym && i == e->max_sym) {
+        gpumem_emit_fail(e, GPUMEM_ERANGE);
+        return 0;
+    }
+    if (i == e->nsym) {
+        memset(&e->sym[i], 0, sizeof e->sym[i]);
+        e->sym[i].op = GPUMEM_SYM_MIN;
+        e->sym[i].a = (uint8_t)a;
+        e->sym[i].k = k;
+        e->nsym++;
+    }
+    return i;
+}
+
+/* What a decoder keeps of the tokens of x [batch, tokens, ...] for later ones: [batch, heads, tokens, width], of the last `window`
+ * tokens at most; 0: of all. */
+static inline void cache(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t width, uint64_t window)
+{
+    gpumem_dim dim[4];
+    if (e->status != GPUMEM_OK || e->tensor[x].ndim < 3 || e->tensor[x].dim[1].sym == 0)
+        return;
+    dim[0] = e->tensor[x].dim[0];
+    dim[1] = extent(heads, GPUMEM_AXIS_KV_HEADS);
+    dim[2] = e->tensor[x].dim[1];
+    dim[3] = extent(width, GPUMEM_AXIS_HEAD_DIM);
+    if (window)
+        dim[2].sym = (uint8_t)at_most(e, dim[2].sym, (uint32_t)window);
+    gpumem_emit_tensor(e, name, GPUMEM_ROLE_CACHE, 0, GPUMEM_DTYPE_MODEL, 4, dim);
+}
+
+/* A state of fixed size for each sequence: [batch, a, b] (b 0: [batch, a]). */
+static inline void state(gpumem_emit *e, const char *name, uint32_t x, unsigned dtype, uint64_t a, uint64_t b)
+{
+    gpumem_dim dim[3];
+    if (e->status != GPUMEM_OK || e->tensor[x].ndim < 2)
+        return;
+    dim[0] = e->tensor[x].dim[0];
+    dim[1] = extent(a, GPUMEM_AXIS_STATE);
+    dim[2] = extent(b, GPUMEM_AXIS_STATE);
+    gpumem_emit_tensor(e, name, GPUMEM_ROLE_STATE, 0, dtype, b ? 3 : 2, dim);
 }
 
 /* ---- operators ---- */

@@ -130,6 +130,39 @@ GPUMEM_EXPORT uint64_t gpumem_model_trainable(const gpumem_model *model);
 GPUMEM_EXPORT bool gpumem_model_dim(const gpumem_model *model, const char *name, int64_t *value);
 /* Parameters by what they are for: embedding, matrix, norm, bias, router, expert, head, other. */
 GPUMEM_EXPORT uint64_t gpumem_model_parameters_of(const gpumem_model *model, unsigned family);
+/* Parameters by what they are part of: embedding, attention, mlp, experts, router, norm, mixer, head, tower, projector, other. */
+GPUMEM_EXPORT uint64_t gpumem_model_parameters_in(const gpumem_model *model, unsigned part);
+/* Parameters that one token uses: of routed experts only those that it is sent to. */
+GPUMEM_EXPORT uint64_t gpumem_model_active(const gpumem_model *model);
+
+/* Every parameter and buffer, layer by layer, as the running module names it or as checkpoints do. */
+typedef struct gpumem_stored_tensor {
+    const char *name;
+    const char *tied; /* the parameter whose bytes it shares, or NULL */
+    uint32_t ndim;
+    uint64_t dim[GPUMEM_MAX_DIMS];
+    unsigned role, dtype, part; /* GPUMEM_ROLE_WEIGHT or GPUMEM_ROLE_BUFFER; GPUMEM_DTYPE_...; GPUMEM_PART_... */
+} gpumem_stored_tensor;
+/* Calls back for each until the callback returns nonzero.  Strings live as long as the call. */
+GPUMEM_EXPORT gpumem_status gpumem_model_tensors(const gpumem_model *model, bool checkpoint, int (*each)(void *self, const gpumem_stored_tensor *t),
+                                                 void *self, gpumem_error *err);
+
+/* What the layers of one kind keep of the tokens that they have seen, for one sequence. */
+typedef struct gpumem_cache {
+    uint32_t layers;
+    uint64_t elements_per_token; /* a layer; of the model's format unless dtype says otherwise */
+    uint64_t window;             /* tokens that are kept at most, or 0: all */
+    uint64_t elements;           /* a layer, whatever the length: recurrent and convolution states */
+    unsigned dtype;              /* GPUMEM_DTYPE_... */
+    const char *name;            /* of the tensor: keys, values, latent, state, ... */
+} gpumem_cache;
+/* At most max of them; returns how many there are. */
+GPUMEM_EXPORT size_t gpumem_model_caches(const gpumem_model *model, gpumem_cache *cache, size_t max);
+
+typedef struct gpumem_flops { uint64_t token, token_and_context; } gpumem_flops;
+/* Floating point operations of one forward pass, two for each multiplication: for a token, and more for each token of its context.  Matrix
+ * products and attention only.  ERANGE if they do not fit. */
+GPUMEM_EXPORT gpumem_status gpumem_model_flops(const gpumem_model *model, gpumem_flops *out, gpumem_error *err);
 GPUMEM_EXPORT const char *gpumem_family_name(unsigned family); /* name of a GPUMEM_FAMILY_..., or NULL */
 GPUMEM_EXPORT const char *gpumem_part_name(unsigned part);     /* name of a GPUMEM_PART_..., or NULL */
 GPUMEM_EXPORT const char *gpumem_op_name(unsigned kind);       /* name of a GPUMEM_OP_..., or NULL */

@@ -338,6 +338,10 @@ DESCRIBE(attention_describe)
         norm_both(&s, e);
     if (flag_of(args, ATTENTION_Q_SCALED))
         s.q = scaled(e, "q_scaled", s.q);
+    if (flag_of(args, ATTENTION_CAUSAL) && in[3] == GPUMEM_NONE) {
+        cache(e, "keys", in[0], s.kv, s.dim, size_or(args, ATTENTION_WINDOW, 0));
+        cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
+    }
     y = attend(args, in[0], in[4], &s, e);
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
