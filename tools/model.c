@@ -37,17 +37,19 @@ static void put_first_line(gpumem_text *t, const subject *s, const terminal *ter
     gpumem_text_char(t, '\n');
 }
 
-static void put_families(gpumem_text *t, const subject *s)
+static void put_parts(gpumem_text *t, const subject *s)
 {
-    uint64_t all = gpumem_model_parameters(s->model);
+    uint64_t all = gpumem_model_parameters(s->model), active = gpumem_model_active(s->model);
     char number[NUMBER_SIZE], share[16];
 
-    for (unsigned f = 0; f < GPUMEM_FAMILY_END; f++) {
-        uint64_t n = gpumem_model_parameters_of(s->model, f);
+    if (active != all)
+        gpumem_text_printf(t, "  %s of them active for a token\n", grouped(number, active, ' '));
+    for (unsigned p = 0; p < GPUMEM_PART_END; p++) {
+        uint64_t n = gpumem_model_parameters_in(s->model, p);
         if (n == 0)
             continue;
         put_repeat(t, " ", INDENT + 2);
-        put_left(t, gpumem_family_name(f), 11);
+        put_left(t, gpumem_part_name(p), 11);
         put_right(t, grouped(number, n, ' '), 17);
         snprintf(share, sizeof share, "%u%%", percent(n, all));
         put_right(t, share, 6);
@@ -70,6 +72,99 @@ static void put_sizes(gpumem_text *t, const subject *s, const terminal *term)
     gpumem_text_char(t, '\n');
     t->failed |= line.failed;
     gpumem_text_free(&line);
+}
+
+static const char *dtype_name(unsigned dtype)
+{
+    static const char *const names[GPUMEM_DTYPE_END] = {"model", "float32", "int64", "int32", "bool"};
+    return dtype < GPUMEM_DTYPE_END ? names[dtype] : NULL;
+}
+
+/* ---- caches and operations ---- */
+
+/* "2 layers: keys 1024 a token, values 1024 a token of the last 4096; state 65536 (float32)". */
+static void put_cache(gpumem_text *t, const gpumem_cache *c)
+{
+    char number[NUMBER_SIZE];
+
+    gpumem_text_printf(t, "%u %s: %s %s%s", (unsigned)c->layers, c->layers == 1 ? "layer" : "layers", c->name,
+                       grouped(number, c->elements_per_token ? c->elements_per_token : c->elements, ' '), c->elements_per_token ? " a token" : "");
+    if (c->window)
+        gpumem_text_printf(t, ", of the last %s", grouped(number, c->window, ' '));
+    if (c->dtype == GPUMEM_DTYPE_F32)
+        gpumem_text_puts(t, " (float32)");
+}
+
+static void put_caches(gpumem_text *t, const subject *s, const terminal *term)
+{
+    gpumem_cache cache[64];
+    size_t n = gpumem_model_caches(s->model, cache, 64);
+    uint64_t token = 0;
+    char number[NUMBER_SIZE];
+    gpumem_text line = {0};
+
+    for (size_t i = 0; i < n && i < 64; i++) {
+        token += cache[i].elements_per_token * cache[i].layers;
+        gpumem_text_puts(&line, i ? "; " : "");
+        put_cache(&line, &cache[i]);
+    }
+    if (n == 0)
+        return;
+    gpumem_text_printf(t, "  cache    %s elements a token\n           ", grouped(number, token, ' '));
+    put_wrapped(t, line.s ? line.s : "", 11, 11, term->width);
+    gpumem_text_char(t, '\n');
+    t->failed |= line.failed;
+    gpumem_text_free(&line);
+}
+
+static void put_flops(gpumem_text *t, const subject *s)
+{
+    gpumem_flops f;
+    char a[NUMBER_SIZE], b[NUMBER_SIZE];
+
+    if (gpumem_model_flops(s->model, &f, NULL) != GPUMEM_OK || f.token == 0)
+        return;
+    gpumem_text_printf(t, "  forward  %s FLOPs a token", grouped(a, f.token, ' '));
+    if (f.token_and_context)
+        gpumem_text_printf(t, ", and %s for each token before it", grouped(b, f.token_and_context, ' '));
+    gpumem_text_char(t, '\n');
+}
+
+/* ---- tensors ---- */
+
+static int put_stored(void *self, const gpumem_stored_tensor *x)
+{
+    gpumem_text *t = self;
+
+    gpumem_text_printf(t, "%s [", x->name);
+    for (uint32_t i = 0; i < x->ndim; i++)
+        gpumem_text_printf(t, "%s%llu", i ? ", " : "", (unsigned long long)x->dim[i]);
+    gpumem_text_char(t, ']');
+    if (x->role == GPUMEM_ROLE_BUFFER)
+        gpumem_text_printf(t, " buffer %s", dtype_name(x->dtype));
+    if (x->tied)
+        gpumem_text_printf(t, " tied to %s", x->tied);
+    gpumem_text_char(t, '\n');
+    return t->failed;
+}
+
+static int json_stored(void *self, const gpumem_stored_tensor *x)
+{
+    gpumem_text *t = self;
+
+    json_line(t);
+    json_open(t, NULL, '{');
+    json_string(t, "name", x->name);
+    json_string(t, "role", role_name(x->role));
+    json_string(t, "part", x->role == GPUMEM_ROLE_WEIGHT ? gpumem_part_name(x->part) : NULL);
+    json_string(t, "dtype", dtype_name(x->dtype));
+    json_open(t, "shape", '[');
+    for (uint32_t i = 0; i < x->ndim; i++)
+        json_u64(t, NULL, x->dim[i]);
+    json_close(t, '[');
+    json_string(t, "tied", x->tied);
+    json_close(t, '{');
+    return t->failed;
 }
 
 /* The port through which a block reads this tensor; NULL: it is the block's own. */
@@ -247,8 +342,10 @@ static void put_only_keys(gpumem_text *t, const subject *s, const terminal *term
 static void put_text(gpumem_text *t, const subject *s, const terminal *term)
 {
     put_first_line(t, s, term);
-    put_families(t, s);
+    put_parts(t, s);
     put_sizes(t, s, term);
+    put_caches(t, s, term);
+    put_flops(t, s);
     put_heading(t, term, "blocks: operators, then tensors; B sequences of S tokens");
     put_blocks(t, s, term);
 }
@@ -280,12 +377,6 @@ static void json_name(gpumem_text *t, const subject *s, const char *key, const g
     json_string(t, key, name.s ? name.s : "");
     t->failed |= name.failed;
     gpumem_text_free(&name);
-}
-
-static const char *dtype_name(unsigned dtype)
-{
-    static const char *const names[GPUMEM_DTYPE_END] = {"model", "float32", "int64", "int32", "bool"};
-    return dtype < GPUMEM_DTYPE_END ? names[dtype] : NULL;
 }
 
 static void json_tensor(gpumem_text *t, const subject *s, const gpumem_block *block, uint32_t index)
@@ -364,6 +455,12 @@ static void json_counts(gpumem_text *t, const subject *s)
 {
     json_u64(t, "parameters", gpumem_model_parameters(s->model));
     json_u64(t, "trainable_parameters", gpumem_model_trainable(s->model));
+    json_u64(t, "active_parameters", gpumem_model_active(s->model));
+    json_open(t, "parameters_by_part", '{');
+    for (unsigned p = 0; p < GPUMEM_PART_END; p++)
+        if (gpumem_model_parameters_in(s->model, p) > 0)
+            json_u64(t, gpumem_part_name(p), gpumem_model_parameters_in(s->model, p));
+    json_close(t, '{');
     json_open(t, "parameters_by_kind", '{');
     for (unsigned f = 0; f < GPUMEM_FAMILY_END; f++)
         if (gpumem_model_parameters_of(s->model, f) > 0)
@@ -373,6 +470,32 @@ static void json_counts(gpumem_text *t, const subject *s)
     for (uint32_t i = 0; i < s->d->ndim; i++)
         json_i64(t, s->d->dim[i].name, s->d->dim[i].value);
     json_close(t, '{');
+}
+
+static void json_facts(gpumem_text *t, const subject *s)
+{
+    gpumem_cache cache[64];
+    size_t n = gpumem_model_caches(s->model, cache, 64);
+    gpumem_flops f;
+
+    json_open(t, "cache", '[');
+    for (size_t i = 0; i < n && i < 64; i++) {
+        json_open(t, NULL, '{');
+        json_string(t, "name", cache[i].name);
+        json_u64(t, "layers", cache[i].layers);
+        json_u64(t, "elements_per_token", cache[i].elements_per_token);
+        json_known(t, "window", cache[i].window != 0, cache[i].window);
+        json_u64(t, "elements_per_sequence", cache[i].elements);
+        json_string(t, "dtype", dtype_name(cache[i].dtype));
+        json_close(t, '{');
+    }
+    json_close(t, '[');
+    if (gpumem_model_flops(s->model, &f, NULL) == GPUMEM_OK) {
+        json_open(t, "forward_flops", '{');
+        json_u64(t, "per_token", f.token);
+        json_u64(t, "per_token_and_token_before", f.token_and_context);
+        json_close(t, '{');
+    }
 }
 
 static void json_keys(gpumem_text *t, const subject *s)
@@ -391,7 +514,7 @@ static void json_keys(gpumem_text *t, const subject *s)
     json_close(t, '[');
 }
 
-static void put_model_json(gpumem_text *t, const subject *s, bool only_keys)
+static void put_model_json(gpumem_text *t, const subject *s, const options *o)
 {
     gpumem_text pattern = {0};
 
@@ -405,9 +528,14 @@ static void put_model_json(gpumem_text *t, const subject *s, bool only_keys)
     json_string(t, "source", gpumem_config_source(s->config));
     json_string(t, "class", gpumem_model_class(s->model));
     json_string(t, "family", gpumem_model_family(s->model));
-    if (!only_keys) {
+    if (o->tensors) {
+        json_open(t, "tensors", '[');
+        gpumem_model_tensors(s->model, o->checkpoint, json_stored, t, NULL);
+        json_close(t, '[');
+    } else if (!o->keys) {
         json_counts(t, s);
         json_string(t, "pattern", pattern.s ? pattern.s : "");
+        json_facts(t, s);
         json_open(t, "blocks", '[');
         for (uint32_t i = 0; i < s->d->nblock; i++)
             json_block(t, s, &s->d->block[i]);
@@ -434,10 +562,12 @@ int verb_model(const options *o)
         open_model(host, o, s.config, NULL, &s.model, &err) == GPUMEM_OK) {
         s.d = gpumem_model_description(s.model);
         if (o->json) {
-            put_model_json(&out, &s, o->keys);
+            put_model_json(&out, &s, o);
         } else {
             terminal term = term_stdout(o);
-            if (o->keys)
+            if (o->tensors)
+                gpumem_model_tensors(s.model, o->checkpoint, put_stored, &out, &err);
+            else if (o->keys)
                 put_only_keys(&out, &s, &term);
             else
                 put_text(&out, &s, &term);

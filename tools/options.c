@@ -33,6 +33,8 @@ const option_info option_table[] = {
     {"class", "NAME", NULL, NULL, "model", "a transformers class or auto class", MODELS, OPTION_TEXT, AT(class_name)},
     {"like", "FAMILY", NULL, "family", "model", "describe a model type that nobody knows as this family", MODELS, OPTION_TEXT, AT(like)},
     {"keys", NULL, NULL, NULL, "output", "only the keys of the config: which were used, which defaulted, which ignored", V(MODEL), OPTION_SWITCH, AT(keys)},
+    {"tensors", NULL, NULL, NULL, "output", "only the tensors, with names and shapes as in the running module", V(MODEL), OPTION_SWITCH, AT(tensors)},
+    {"checkpoint", NULL, NULL, NULL, "output", "with --tensors: as in checkpoints, where they differ", V(MODEL), OPTION_SWITCH, AT(checkpoint)},
     {"freeze", "PATTERN", NULL, NULL, "model", "parameters whose names match do not train", TRAINS | V(MODEL), OPTION_TEXT, AT(freeze)},
     {"param", "KEY=VALUE", NULL, NULL, "model", "set a key of the config (a.b reaches into a mapping)", MODELS, OPTION_SETTING, 0},
     {"model-type", "NAME", NULL, "family", "model", "family; without a MODEL: llama", MODELS, OPTION_WORD, 0},

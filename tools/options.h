@@ -42,7 +42,7 @@ typedef struct options {
     const char *model, *mode, *precision, *optimizer, *implementation, *attention, *set, *activation, *freeze, *class_name, *like;
     const char *gpu, *memory, *kind, *search, *color;
     uint64_t batch, tokens, accumulation; /* 0: not given */
-    bool checkpointing, no_cache, all_logits, json, explain, quiet, check, ascii, sources, keys, help, version;
+    bool checkpointing, no_cache, all_logits, json, explain, quiet, check, ascii, sources, keys, tensors, checkpoint, help, version;
     const char *word[2]; /* of verbs that take words instead of a model */
     unsigned nword;
     const char **plugin_dir;
