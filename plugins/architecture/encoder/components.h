@@ -5,9 +5,30 @@
 #include "../emit.h"
 
 enum { ADAPTERS_NAMES, ADAPTERS_WIDTH, ADAPTERS_ACT, ADAPTERS_N };
+enum { RELATIVE_HEADS, RELATIVE_HEAD_DIM, RELATIVE_DROPOUT, RELATIVE_N };
+enum { AXIAL_SHAPE, AXIAL_WIDTHS, AXIAL_N };
+enum { HASHED_HEADS, HASHED_HEAD_DIM, HASHED_DROPOUT, HASHED_N };
+enum { NGRAM_HEADS, NGRAM_HEAD_DIM, NGRAM_BUCKETS, NGRAM_DROPOUT, NGRAM_N };
+enum { STREAMS_COUNT, STREAMS_N };
+enum { PREDICTED_COUNT, PREDICTED_N };
 
-extern const gpumem_paramdef adapters_params[ADAPTERS_N];
+extern const gpumem_paramdef adapters_params[ADAPTERS_N], relative_params[RELATIVE_N], axial_params[AXIAL_N], hashed_params[HASHED_N],
+    ngram_params[NGRAM_N], streams_params[STREAMS_N], predicted_params[PREDICTED_N];
 
 DESCRIBE(adapters_describe);
+DESCRIBE(relative_describe);
+DESCRIBE(axial_describe);
+DESCRIBE(hashed_describe);
+DESCRIBE(ngram_describe);
+DESCRIBE(streams_describe);
+DESCRIBE(predicted_describe);
+
+typedef struct attend_spec { uint64_t heads, dim, value; uint32_t dropout; int causal; } attend_spec;
+
+/* Attention of what was projected already; the result is copied so that all heads are one width again. */
+uint32_t attend_to(gpumem_emit *e, uint32_t q, uint32_t k, uint32_t v, uint32_t bias, const attend_spec *s);
+uint32_t matrix(gpumem_emit *e, const char *module, uint32_t x, uint64_t width, unsigned flags);
+/* An operator that makes a new tensor from what is small, or from nothing. */
+void make_new(gpumem_emit *e, const char *name, uint32_t from, uint32_t y);
 
 #endif

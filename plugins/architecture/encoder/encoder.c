@@ -4,10 +4,16 @@
 #define COMPONENT(name, help, ins, outs) \
     {#name, help, name##_params, COUNT(name##_params), COUNT(ins), COUNT(outs), ins, outs, name##_describe}
 
-static const char *const x_in[] = {"x"}, *const y_out[] = {"y"};
+static const char *const x_in[] = {"x"}, *const y_out[] = {"y"}, *const x_out[] = {"x"};
 
 static const gpumem_component components[] = {
     COMPONENT(adapters, "one of several narrow networks: one for each name; tokens go through that of their own", x_in, y_out),
+    COMPONENT(relative, "attention with scores of distances beside those of tokens, as Transformer-XL has it", x_in, y_out),
+    COMPONENT(axial, "learned positions that are put together of tables by axis, added to x", x_in, x_out),
+    COMPONENT(hashed, "attention among tokens of one hash; queries and keys are the same", x_in, y_out),
+    COMPONENT(ngram, "attention of several streams with learned scores of distances", x_in, y_out),
+    COMPONENT(streams, "x, and beside it a stream for each further token that is predicted", x_in, x_out),
+    COMPONENT(predicted, "the streams that predict", x_in, x_out),
 };
 
 static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
