@@ -437,7 +437,7 @@ static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *
         s = ask(&args, &p->job, claim, max, &n);
         why[sizeof why - 1] = 0;
         if (s == GPUMEM_ESPACE)
-            max = n > max && n <= 1u << 22 ? n : max * 4;
+            max = n > max * 2 && n <= 1u << 22 ? n : max * 2; /* what it says, but not one by one */
     }
     if (s != GPUMEM_OK)
         s = plugin_failed(c, s, why, err);
