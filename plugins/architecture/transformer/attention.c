@@ -25,7 +25,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("q_norm_width", "width of the full norm of q; null: that of all heads (models/olmoe: hidden_size)"),
     FLAG("qk_norm_late", "false", "they come after the rotation (models/hunyuan_v1_dense)"),
     FLAG("qk_norm_affine", "true", "RMS norms of heads have a weight"),
-    WORD("norm_style", "'llama'", "of RMS norms: llama or gemma"),
+    WORD("norm_style", "'llama'", "of RMS norms: llama, gemma or t5"),
     SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
     REAL_OR_NULL("attention_softcap", "cap of the scores; null or 0: none"),
     FLAG("sinks", "false", "a learned sink for each head"),
@@ -55,7 +55,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", NULL}, *const styles[] = {"llama", "gemma", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", NULL}, *const styles[] = {"llama", "gemma", "t5", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
@@ -78,7 +78,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
+        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of llama, gemma, t5");
     if (s->dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
     return GPUMEM_OK;

@@ -2,18 +2,18 @@
 #include "components.h"
 
 const gpumem_paramdef rmsnorm_params[RMSNORM_N] = {
-    WORD("norm_style", "'llama'", "llama or gemma (1 + weight, all in fp32)"),
+    WORD("norm_style", "'llama'", "llama, gemma (1 + weight, all in fp32) or t5"),
     FLAG("norm_affine", "true", "is there a weight"),
     FLAG("rms_bias", "false", "has it a bias beside its weight (models/xlstm)"),
 };
 
 DESCRIBE(rmsnorm_describe)
 {
-    static const char *const styles[] = {"llama", "gemma", NULL};
-    static const uint8_t variant[] = {GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA};
+    static const char *const styles[] = {"llama", "gemma", "t5", NULL};
+    static const uint8_t variant[] = {GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5};
     int style = choice_of(args, RMSNORM_STYLE, styles);
     if (style < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
+        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of llama, gemma, t5");
     if (flag_of(args, RMSNORM_BIAS)) {
         uint32_t operand[3];
         operand[0] = in[0];
