@@ -271,6 +271,27 @@ static DESCRIBE(cross_attention_describe)
     return (gpumem_status)e->status;
 }
 
+/* ---- clips: limits of clipped matrices, models/gemma4 ---- */
+
+enum { CLIPS_MODULES, CLIPS_N };
+static const gpumem_paramdef clips_params[CLIPS_N] = {
+    {"clip_modules", GPUMEM_TYPE_STRINGS, 0, NULL, 0, 0, "modules whose inputs and outputs are clipped"},
+};
+
+static DESCRIBE(clips_describe)
+{
+    static const char *const limits[] = {"input_min", "input_max", "output_min", "output_max"};
+    const gpumem_param *list = &args->param[CLIPS_MODULES];
+    (void)in;
+    (void)out;
+    for (uint32_t i = 0; i < list->n; i++)
+        for (unsigned k = 0; k < COUNT(limits); k++) {
+            char s[PATH_ROOM];
+            gpumem_emit_tensor(e, join(e, s, list->v.strings[i], limits[k]), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
+        }
+    return (gpumem_status)e->status;
+}
+
 /* ---- the plugin ---- */
 
 #define COMPONENT(name, help, ins, outs) \
@@ -286,6 +307,7 @@ static const gpumem_component components[] = {
     COMPONENT(batchnorm, "batch norm, with its running statistics", x_in, y_out),
     COMPONENT(merge, "neighbouring rows side by side", x_in, y_out),
     COMPONENT(cross_attention, "attention to another sequence; without one: to x itself", pair_in, y_out),
+    {"clips", "limits of clipped matrices: four numbers each", clips_params, COUNT(clips_params), 0, 0, NULL, NULL, clips_describe},
 };
 static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
 
