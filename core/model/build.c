@@ -379,6 +379,39 @@ void gm_build_rename(gm_build *b)
     }
 }
 
+gpumem_status gm_build_path(gm_build *b, const char *path, gpumem_text *out, gpumem_error *err)
+{
+    gm_family *f = b->frame->f;
+    while (*path) {
+        size_t n = strcspn(path, "{");
+        char name[64];
+        gm_value x;
+        gpumem_text_put(out, path, n);
+        path += n;
+        if (*path == 0)
+            break;
+        n = strcspn(path, "}");
+        if (strncmp(path, "{i}", 3) == 0) {
+            gpumem_text_put(out, path, 3);
+            path += 3;
+            continue;
+        }
+        snprintf(name, sizeof name, "%.*s", (int)(n - 1), path + 1); /* checked when the family was loaded */
+        int slot = gm_family_slot(f, GM_NAME_EACH, name);
+        if (slot < 0)
+            slot = gm_family_slot(f, GM_NAME_DIM, name);
+        gpumem_status s = slot < 0 ? GPUMEM_EINTERNAL : gm_values_eval(&b->frame->values, f->name[slot].expr, &x, err);
+        if (s != GPUMEM_OK)
+            return s;
+        if (x.type == GM_STRING)
+            gpumem_text_puts(out, x.v.s);
+        else
+            gm_value_json(&x, out);
+        path += n + 1;
+    }
+    return GPUMEM_OK;
+}
+
 /* Weights and buffers get their whole path: where the layer is, where the step is, their own name. */
 static gpumem_status name_stored(gm_build *b, const gm_step *st, const char *at, uint32_t tensor0, gpumem_error *err)
 {
@@ -389,18 +422,21 @@ static gpumem_status name_stored(gm_build *b, const gm_step *st, const char *at,
             continue;
         to = renamed(st, b->e->string + t->name, &rest);
         gpumem_text_clear(&b->path);
+        gpumem_status s = GPUMEM_OK;
         if (*at) {
-            gpumem_text_puts(&b->path, at);
+            s = gm_build_path(b, at, &b->path, err);
             gpumem_text_char(&b->path, '.');
         }
-        if (st->as && *st->as) {
-            gpumem_text_puts(&b->path, st->as);
+        if (s == GPUMEM_OK && st->as && *st->as) {
+            s = gm_build_path(b, st->as, &b->path, err);
             if (*to || *rest)
                 gpumem_text_char(&b->path, '.');
         }
         gpumem_text_puts(&b->path, to);
         gpumem_text_puts(&b->path, rest);
         gm_build_rename(b);
+        if (s != GPUMEM_OK)
+            return s;
         if (b->path.failed)
             return gm_no_memory(err);
         uint32_t name = gm_build_string(b, b->path.s, b->path.n, err);
@@ -439,6 +475,69 @@ static uint8_t part_of(const gm_build *b, const gm_step *st, const gpumem_tensor
     return st->component_part;
 }
 
+static bool is_own(const gpumem_tensor *t)
+{
+    return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE;
+}
+
+/* Weights of several layers have the name that they have in the first of them. */
+static gpumem_status name_first(gm_build *b, uint32_t tensor, gpumem_error *err)
+{
+    const char *name = b->e->string + b->e->tensor[tensor].name, *at = strstr(name, "{i}");
+    if (at == NULL)
+        return GPUMEM_OK;
+    gpumem_text_clear(&b->path);
+    gpumem_text_put(&b->path, name, (size_t)(at - name));
+    gpumem_text_u64(&b->path, (uint64_t)b->frame->values.layer);
+    gpumem_text_puts(&b->path, at + 3);
+    uint32_t now = b->path.failed ? GPUMEM_NONE : gm_build_string(b, b->path.s, b->path.n, err);
+    if (now == GPUMEM_NONE)
+        return gm_no_memory(err);
+    b->e->tensor[tensor].name = now;
+    return GPUMEM_OK;
+}
+
+/* The weights of this step are those that it had when its `once` was the same, or become those of the steps to come. */
+static gpumem_status share_weights(gm_build *b, const gm_step *st, uint32_t tensor0, gpumem_error *err)
+{
+    gpumem_emit *e = b->e;
+    gm_shared *first = NULL;
+    gm_value x;
+    gpumem_status s = gm_values_eval(&b->frame->values, st->once, &x, err);
+    if (s != GPUMEM_OK || x.type == GM_NULL || (x.type == GM_BOOL && !x.v.b))
+        return s;
+    gpumem_text_clear(&b->path);
+    gm_value_json(&x, &b->path);
+    if (b->path.failed)
+        return gm_no_memory(err);
+    for (uint32_t i = 0; i < b->nshared && first == NULL; i++)
+        if (b->shared[i].step == st && strcmp(b->shared[i].key, b->path.s) == 0)
+            first = &b->shared[i];
+    if (first == NULL) {
+        const char *key = gm_arena_strndup(&b->m->arena, b->path.s, b->path.n);
+        if (key == NULL || room(&b->shared, sizeof *b->shared, b->nshared, &b->max_shared, 1, MAX_TENSORS, err) != GPUMEM_OK)
+            return gm_no_memory(err);
+        b->shared[b->nshared++] = (gm_shared){st, key, tensor0, e->ntensor - tensor0};
+        for (uint32_t i = tensor0; s == GPUMEM_OK && i < e->ntensor; i++)
+            if (is_own(&e->tensor[i])) {
+                e->tensor[i].scope = GPUMEM_SCOPE_MODEL;
+                s = name_first(b, i, err);
+            }
+        return s;
+    }
+    if (first->ntensor != e->ntensor - tensor0)
+        return step_fail(st, err, GPUMEM_EPLUGIN, "layers that share its weights ('once') do not have the same ones");
+    for (uint32_t i = 0; i < first->ntensor; i++) {
+        gpumem_tensor *t = &e->tensor[tensor0 + i], *f = &e->tensor[first->tensor0 + i];
+        if (!is_own(t))
+            continue;
+        if (!is_own(f) || t->ndim != f->ndim || memcmp(t->dim, f->dim, t->ndim * sizeof *t->dim) != 0)
+            return step_fail(st, err, GPUMEM_EPLUGIN, "layers that share its weights ('once') do not have the same ones");
+        t->storage = first->tensor0 + i;
+    }
+    return GPUMEM_OK;
+}
+
 gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t number, gpumem_error *err)
 {
     uint32_t in[GPUMEM_MAX_PORTS], out[GPUMEM_MAX_PORTS], op0, tensor0;
@@ -465,6 +564,8 @@ gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t n
         return s;
     for (uint32_t i = tensor0; i < b->e->ntensor; i++)
         b->e->tensor[i].part = part_of(b, st, &b->e->tensor[i]);
+    if (st->once && (s = share_weights(b, st, tensor0, err)) != GPUMEM_OK)
+        return s;
     for (uint32_t i = op0; i < b->e->nop; i++)
         b->e->op[i].step = number;
     for (uint32_t i = 0; i < st->nout; i++) {

@@ -14,6 +14,12 @@ typedef struct gm_layer_block { /* a distinct layer of the stack that is being b
     size_t nkey;
 } gm_layer_block;
 
+typedef struct gm_shared { /* weights that further layers have too */
+    const gm_step *step;
+    const char *key; /* of what the step's `once` was */
+    uint32_t tensor0, ntensor;
+} gm_shared;
+
 /* A family at work: the model's own, or one that is a stack of it. */
 typedef struct gm_frame {
     gm_family *f;
@@ -39,6 +45,8 @@ typedef struct gm_build {
     uint32_t nblock, max_block, nsequence, max_sequence, max_layer;
     gm_layer_block *distinct;
     uint32_t ndistinct, max_distinct;
+    gm_shared *shared;
+    uint32_t nshared, max_shared;
     gpumem_text key;          /* scratch */
     gpumem_text path;         /* scratch */
 } gm_build;
@@ -47,6 +55,8 @@ gpumem_status gm_build_reserve(gm_build *b, gpumem_error *err); /* room for anot
 uint32_t gm_build_string(gm_build *b, const char *s, size_t n, gpumem_error *err); /* GPUMEM_NONE: no memory */
 gpumem_status gm_build_begin(gm_build *b, const char *name, uint32_t layer, gpumem_error *err);
 gpumem_status gm_build_end(gm_build *b, gpumem_error *err);
+/* A path with the values of what it names in braces; {i} stays. */
+gpumem_status gm_build_path(gm_build *b, const char *path, gpumem_text *out, gpumem_error *err);
 /* Another run of a block that is there already. */
 gpumem_status gm_build_again(gm_build *b, uint32_t block, gpumem_error *err);
 /* The build's port of a family's. */

@@ -163,6 +163,8 @@ static gpumem_status make_freeze(gm_build *b, const char *pattern, regex_t *rege
         return GPUMEM_OK;
     b->freeze_others = *pattern == '!';
     int rc = regcomp(regex, pattern + b->freeze_others, REG_EXTENDED | REG_NOSUB);
+    if (rc == REG_ESPACE)
+        return gm_no_memory(err);
     if (rc) {
         char why[128];
         regerror(rc, regex, why, sizeof why);
@@ -187,12 +189,19 @@ static gpumem_status layer_key(gm_build *b, gm_stack *st, gpumem_error *err)
 {
     gpumem_status s = GPUMEM_OK;
     gpumem_text_clear(&b->key);
+    if (st->at_by_layer)
+        s = gm_build_path(b, st->at, &b->key, err);
     for (uint32_t i = 0; s == GPUMEM_OK && i < st->layer.n; i++) {
         gm_step *step = &st->layer.step[i];
         bool yes = true;
+        gm_value once;
         if (step->when)
             s = gm_values_true(&b->frame->values, step->when, &yes, err);
         gpumem_text_char(&b->key, yes ? '+' : '-');
+        if (s == GPUMEM_OK && yes && step->as && strchr(step->as, '{'))
+            s = gm_build_path(b, step->as, &b->key, err);
+        if (s == GPUMEM_OK && yes && step->once && (s = gm_values_eval(&b->frame->values, step->once, &once, err)) == GPUMEM_OK)
+            gm_value_json(&once, &b->key);
         if (s != GPUMEM_OK || !yes || (s = gm_family_resolve(b->frame->f, step, err)) != GPUMEM_OK || !step->by_layer)
             continue;
         for (uint32_t k = 0; s == GPUMEM_OK && k < step->component->nparam; k++) {
@@ -283,7 +292,7 @@ static bool layers_alike(const gm_build *b, const gm_stack *st)
     for (uint32_t i = 0; i < st->layer.n; i++)
         if (st->layer.step[i].when_by_layer || st->layer.step[i].by_layer)
             return false;
-    return b->freeze == NULL && b->wide == NULL;
+    return b->freeze == NULL && b->wide == NULL && !st->at_by_layer;
 }
 
 static gpumem_status count_layers(gm_build *b, gm_stack *st, uint32_t *out, gpumem_error *err)
@@ -639,6 +648,7 @@ gpumem_status gm_model_describe(gpumem_model *m, const gpumem_model_options *opt
     free(b.imports.port);
     free(b.exports.port);
     free(b.distinct);
+    free(b.shared);
     gpumem_text_free(&b.key);
     gpumem_text_free(&b.path);
     gm_values_free(&frame.values);

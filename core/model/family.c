@@ -395,7 +395,7 @@ static gpumem_status load_require(gm_family *f, const gm_source *src, gpumem_err
 
 /* ---- steps ---- */
 
-static const char *const step_key[] = {"use", "in", "out", "as", "id", "names", "when", "lives", "part"};
+static const char *const step_key[] = {"use", "in", "out", "as", "id", "names", "when", "once", "lives", "part"};
 
 /* A part's number by its name; without one -1. */
 static gpumem_status read_part(const char *file, const gm_value *v, int *out, gpumem_error *err)
@@ -426,6 +426,30 @@ static gpumem_status step_string(const gm_step *st, const char *key, const char 
         return gm_fail(err, GPUMEM_EPLUGIN, st->file, v->line, v->column, "%s: expected a string, not %s", key, gm_type_name(v->type));
     if (v && v->type == GM_STRING)
         *out = v->v.s;
+    return GPUMEM_OK;
+}
+
+/* Braces in a path name dims or facts of the layer, or {i} its number. */
+static gpumem_status check_path(gm_family *f, const char *file, const gm_value *at, const char *path, bool *by_layer, gpumem_error *err)
+{
+    for (const char *p = path ? strchr(path, '{') : NULL; p; p = strchr(p + 1, '{')) {
+        size_t n = strcspn(p + 1, "}");
+        char name[64];
+        int slot = -1;
+        if (n == 1 && p[1] == 'i' && p[2] == '}')
+            continue;
+        if (p[n + 1] == '}' && n < sizeof name) {
+            memcpy(name, p + 1, n);
+            name[n] = 0;
+            slot = gm_family_slot(f, GM_NAME_EACH, name);
+            if (slot >= 0)
+                *by_layer = true;
+            else
+                slot = gm_family_slot(f, GM_NAME_DIM, name);
+        }
+        if (slot < 0)
+            return gm_fail(err, GPUMEM_EPLUGIN, file, at->line, at->column, "'%s': expected {i}, or the name of a dim or of 'each' in braces", path);
+    }
     return GPUMEM_OK;
 }
 
@@ -476,7 +500,12 @@ static gpumem_status load_step(gm_family *f, gm_sourced at, gm_step *st, gpumem_
     const gm_value *when = gm_value_get(at.value, "when");
     if (when && (s = compile(f, at.file, when, &st->when, err)) != GPUMEM_OK)
         return s;
-    st->when_by_layer = uses_layer(f, st->when);
+    const gm_value *once = gm_value_get(at.value, "once");
+    if (once && (s = compile(f, at.file, once, &st->once, err)) != GPUMEM_OK)
+        return s;
+    st->when_by_layer = uses_layer(f, st->when) || uses_layer(f, st->once);
+    if ((s = check_path(f, at.file, at.value, st->as, &st->when_by_layer, err)) != GPUMEM_OK)
+        return s;
     if ((s = read_part(at.file, gm_value_get(at.value, "part"), &st->part, err)) != GPUMEM_OK)
         return s;
     return load_renames(f, at.file, gm_value_get(at.value, "names"), &st->rename, &st->nrename, err);
@@ -565,6 +594,8 @@ static gpumem_status load_stacks(gm_family *f, const gm_source *src, gpumem_erro
         if (from->layer.n && from->at.value == NULL)
             return missing(f, "at", err);
         to->at = from->at.value ? from->at.value->v.s : "";
+        if (from->at.value && (s = check_path(f, from->at.file, from->at.value, to->at, &to->at_by_layer, err)) != GPUMEM_OK)
+            return s;
         if ((from->layers.value && (s = compile(f, from->layers.file, from->layers.value, &to->layers, err)) != GPUMEM_OK) ||
             (s = load_steps(f, &from->before, &to->before, err)) != GPUMEM_OK ||
             (s = load_steps(f, &from->layer, &to->layer, err)) != GPUMEM_OK ||

@@ -35,7 +35,8 @@ typedef struct gm_step {
     int lives; /* GPUMEM_LIVES_..., or -1: as the component says */
     int part;  /* GPUMEM_PART_..., or -1: as the component and the tensor say */
     const gm_expr *when;
-    bool when_by_layer;
+    const gm_expr *once; /* steps with the same value have the same weights; NULL: all have their own */
+    bool when_by_layer;  /* that, a name in its path, or what it shares depends on the layer */
     const gm_rename *rename;
     uint32_t nrename;
     /* From here on set by gm_family_resolve, when the step is first needed. */
@@ -55,6 +56,7 @@ typedef struct gm_stack {
     gm_steps before, layer, after;
     const gm_expr *when, *layers; /* when NULL: always */
     const char *at;
+    bool at_by_layer;
     /* Or another family as a whole, over a mapping of the config. */
     const gm_expr *family; /* its model_type */
     const char *config;    /* the key of that mapping; NULL: the config itself */

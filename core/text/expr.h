@@ -18,6 +18,7 @@
  *   replace(list, i, x)   the list with item i replaced
  *   get(map, 'key', d)     the mapping's value, or d (null) where it has none or is null
  *   sum(list) count(list, x) of integers; how many items are x
+ *   count(list, x, n)      how many of the first n items are x
  *   k('key', d)           the config's value of the key, as a bare name gives it, or d (null) where there is none
  *   has('key')            is the key literally in the config
  * Integers that overflow, division by zero, wrong types, an index out of range, and lists of more than 1,000,000 items (4,000,000

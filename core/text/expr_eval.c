@@ -700,12 +700,16 @@ static gpumem_status sum(run *r, const gm_value *arg, gm_value *out)
     return GPUMEM_OK;
 }
 
-static gpumem_status count(run *r, const gm_value *arg, gm_value *out)
+static gpumem_status count(run *r, const gm_value *arg, uint32_t narg, gm_value *out)
 {
     int64_t n = 0;
+    uint32_t first;
     if (arg[0].type != GM_LIST)
         return wrong(r, GM_FN_COUNT, "a list", &arg[0]);
-    for (uint32_t i = 0; i < arg[0].n; i++)
+    if (narg > 2 && arg[2].type != GM_INT)
+        return wrong(r, GM_FN_COUNT, "an integer as number of items", &arg[2]);
+    first = narg < 3 || arg[2].v.i > arg[0].n ? arg[0].n : arg[2].v.i < 0 ? 0 : (uint32_t)arg[2].v.i;
+    for (uint32_t i = 0; i < first; i++)
         n += gm_value_equal(&arg[0].v.list[i], &arg[1]);
     *out = gm_int(n);
     return GPUMEM_OK;
@@ -747,7 +751,7 @@ static gpumem_status call(run *r, const gm_node *e, gm_value *out)
     case GM_FN_REPLACE: return replace(r, arg, out);
     case GM_FN_GET: return get(r, arg, e->n, out);
     case GM_FN_SUM: return sum(r, arg, out);
-    case GM_FN_COUNT: return count(r, arg, out);
+    case GM_FN_COUNT: return count(r, arg, e->n, out);
     case GM_FN_SQRT:
     case GM_FN_LOG2: return root(r, e->u.function, arg, out);
     default: return fail(r, GPUMEM_EINTERNAL, "function %d is not there", (int)e->u.function);
