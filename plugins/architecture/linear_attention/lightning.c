@@ -15,7 +15,7 @@ static void buffer(gpumem_emit *e, const char *name, unsigned n, uint64_t a, uin
     dim[1] = extent(b, GPUMEM_AXIS_NONE);
     dim[2] = extent(c, GPUMEM_AXIS_NONE);
     dim[3] = extent(d, GPUMEM_AXIS_NONE);
-    gpumem_emit_tensor(e, name, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, n, dim);
+    gpumem_emit_tensor(e, name, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, n, dim);
 }
 
 DESCRIBE(lightning_describe)

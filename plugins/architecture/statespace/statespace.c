@@ -35,7 +35,7 @@ static uint32_t norm_of(gpumem_emit *e, const char *module, uint32_t x, uint64_t
     if (norms == NORMS_NONE)
         return x;
     if (norms == NORMS_WEIGHTLESS)
-        gpumem_emit_tensor(e, join(e, s, module, "weight"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 1, &size);
+        gpumem_emit_tensor(e, join(e, s, module, "weight"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 1, &size);
     return rmsnorm(e, module, x, size, GPUMEM_NORM_LLAMA, norms == NORMS_RMS);
 }
 
@@ -132,7 +132,7 @@ static uint32_t project(const gpumem_args *args, uint32_t x, uint64_t width, gpu
     y = matrix(e, "in_proj", y, width, GPUMEM_AXIS_CHANNEL, flags);
     dim[0] = dim[1] = extent(1, GPUMEM_AXIS_NONE);
     dim[2] = extent(width, GPUMEM_AXIS_CHANNEL);
-    return binary(e, GPUMEM_OP_MUL, "multiplied", y, gpumem_emit_tensor(e, "mup_vector", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 3, dim));
+    return binary(e, GPUMEM_OP_MUL, "multiplied", y, gpumem_emit_tensor(e, "mup_vector", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 3, dim));
 }
 
 static uint32_t run_heads(const gpumem_args *args, uint32_t x, uint32_t dt, gpumem_emit *e)
@@ -162,8 +162,6 @@ static DESCRIBE(mamba2_describe)
     uint32_t act = activation_of(args->param[MAMBA2_ACT].v.s), piece[3], x, y;
     if (act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
-    if (inner % heads)
-        return gpumem_because(args, GPUMEM_EINVAL, "the number of state space heads must divide their channels");
     size[0] = inner;
     size[1] = inner + 2 * groups * size_of(args, MAMBA2_STATE);
     size[2] = heads;
@@ -179,30 +177,10 @@ static DESCRIBE(mamba2_describe)
     return (gpumem_status)e->status;
 }
 
-/* ---- a residual stream in fp32 ---- */
-
-enum { CAST_FP32, CAST_N };
-static const gpumem_paramdef cast_params[CAST_N] = {FLAG("cast_fp32", "false", "to fp32; false: to the model's format")};
-
-static DESCRIBE(cast_describe)
-{
-    out[0] = step(e, cast(e, in[0], flag_of(args, CAST_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
-    return (gpumem_status)e->status;
-}
-
-static DESCRIBE(residual_describe)
-{
-    (void)args;
-    out[0] = of_dtype(e, binary(e, GPUMEM_OP_ADD, "residual", in[0], in[1]), GPUMEM_DTYPE_F32);
-    return (gpumem_status)e->status;
-}
-
-static const char *const x_in[] = {"x"}, *const y_out[] = {"y"}, *const residual_in[] = {"x", "y"};
+static const char *const x_in[] = {"x"}, *const y_out[] = {"y"};
 static const gpumem_component components[] = {
     {"mamba", "selective state space: a state for each channel", mamba_params, MAMBA_N, 1, 1, x_in, y_out, mamba_describe},
     {"mamba2", "selective state space: a state for each head", mamba2_params, MAMBA2_N, 1, 1, x_in, y_out, mamba2_describe},
-    {"cast", "another format", cast_params, CAST_N, 1, 1, x_in, y_out, cast_describe},
-    {"residual", "a sum in fp32", NULL, 0, 2, 1, residual_in, y_out, residual_describe},
 };
 static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
 

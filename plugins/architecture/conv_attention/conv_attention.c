@@ -1,0 +1,229 @@
+/* conv_attention: attention whose keys, values or queries pass short convolutions: ZayaAttention (models/zaya), InklingAttention and
+ * InklingShortConvolution (models/inkling). */
+#include "../sequence.h"
+
+typedef struct attention_spec {
+    uint64_t heads, kv, dim, window;
+    uint32_t dropout;
+} attention_spec;
+
+static uint32_t attend(gpumem_emit *e, const attention_spec *s, uint32_t like, unsigned nin, const uint32_t *in)
+{
+    uint32_t y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS)), copied;
+    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", nin, in, 1, &y);
+    if (op) {
+        op->attr[0] = (uint32_t)s->heads;
+        op->attr[1] = (uint32_t)s->kv;
+        op->attr[2] = op->attr[3] = (uint32_t)s->dim;
+        op->attr[4] = (uint32_t)s->window;
+        op->attr[5] = 1;
+        op->attr[7] = s->dropout;
+    }
+    copied = gpumem_emit_same(e, "reshaped", y);
+    operate(e, GPUMEM_OP_COPY, 0, "reshape", y, GPUMEM_NONE, copied);
+    return copied;
+}
+
+static uint32_t heads_of(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t dim)
+{
+    return by_head(e, name, x, extent(heads, GPUMEM_AXIS_HEADS), extent(dim, GPUMEM_AXIS_HEAD_DIM));
+}
+
+/* ---- compressed convolutional attention ---- */
+
+enum { CCA_HEADS, CCA_KV_HEADS, CCA_DIM, CCA_ROPE, CCA_FIRST, CCA_SECOND, CCA_BIAS, CCA_WINDOW, CCA_DROPOUT, CCA_N };
+static const gpumem_paramdef cca_params[CCA_N] = {
+    SIZE("heads", NULL, "query heads"),
+    SIZE("kv_heads", NULL, "key and value heads"),
+    SIZE("head_dim", NULL, "width of a head"),
+    SIZE("rope", NULL, "rotated width of a head"),
+    SIZE("cca_first", NULL, "tokens that the first convolution sees"),
+    SIZE("cca_second", NULL, "tokens that the second one sees, which mixes the channels of a head"),
+    FLAG("cca_bias", "false", "matrices have biases"),
+    SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
+    REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+};
+
+static uint32_t mix_heads(gpumem_emit *e, const char *module, uint32_t x, uint64_t dim, uint64_t kernel)
+{
+    char s[PATH_ROOM];
+    gpumem_dim size[3], channels = last_of(e, x);
+    uint32_t in[3], y = gpumem_emit_same(e, module, x);
+    gpumem_op *op;
+    size[0] = channels;
+    size[1] = extent(dim, GPUMEM_AXIS_HEAD_DIM);
+    size[2] = extent(kernel, GPUMEM_AXIS_NONE);
+    in[0] = x;
+    in[1] = gpumem_emit_tensor(e, join(e, s, module, "weight"), GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, 3, size);
+    in[2] = vector(e, module, "bias", GPUMEM_FAMILY_BIAS, channels);
+    op = gpumem_emit_op(e, GPUMEM_OP_CONV, 0, module, 3, in, 1, &y);
+    if (op)
+        op->attr[0] = (uint32_t)kernel;
+    return y;
+}
+
+/* Queries and keys: convolved together, then each with what it was before, mixed with the other. */
+static void convolved(const gpumem_args *args, const attention_spec *s, uint32_t q, uint32_t k, uint32_t *qk, gpumem_emit *e)
+{
+    static const char *const names[] = {"query", "key"};
+    uint64_t size[2];
+    uint32_t both, before, halved, mean, piece[2];
+    size[0] = s->heads * s->dim;
+    size[1] = s->kv * s->dim;
+    both = step(e, gpumem_emit_like(e, "qk", q, extent(size[0] + size[1], GPUMEM_AXIS_HEADS)));
+    operate(e, GPUMEM_OP_CONCAT, 0, "qk", q, k, both);
+    before = gpumem_emit_same(e, "k_repeated", q);
+    operate(e, GPUMEM_OP_REPEAT, 0, "k_repeated", k, GPUMEM_NONE, before);
+    before = binary(e, GPUMEM_OP_ADD, "q_residual", q, before);
+    halved = step(e, gpumem_emit_same(e, "halved", before));
+    operate(e, GPUMEM_OP_SCALE, 0, "halved", before, GPUMEM_NONE, halved);
+    mean = step(e, gpumem_emit_same(e, "k_residual", k));
+    operate(e, GPUMEM_OP_COMBINE, 0, "k_residual", halved, GPUMEM_NONE, mean);
+    both = mix_heads(e, "qkv_proj.conv_qk_grouped", convolve(e, "qkv_proj.conv_qk_depthwise", both, size_of(args, CCA_FIRST), 1), s->dim,
+                     size_of(args, CCA_SECOND));
+    part(e, "convolved", both, 2, names, size, piece);
+    qk[0] = binary(e, GPUMEM_OP_ADD, "q", piece[0], halved);
+    qk[1] = binary(e, GPUMEM_OP_ADD, "k", piece[1], mean);
+}
+
+static uint32_t values(const attention_spec *s, uint32_t x, unsigned flags, gpumem_emit *e)
+{
+    uint64_t half = s->kv * s->dim / 2;
+    uint32_t now = matrix(e, "qkv_proj.v_proj_current", x, half, GPUMEM_AXIS_KV_HEADS, flags);
+    uint32_t late = matrix(e, "qkv_proj.v_proj_delayed", x, half, GPUMEM_AXIS_KV_HEADS, flags), moved = gpumem_emit_same(e, "delayed", late), y;
+    operate(e, GPUMEM_OP_PAD, 0, "delayed", late, GPUMEM_NONE, moved);
+    y = gpumem_emit_like(e, "value", now, extent(2 * half, GPUMEM_AXIS_KV_HEADS));
+    operate(e, GPUMEM_OP_CONCAT, 0, "value", now, moved, y);
+    return step(e, y);
+}
+
+static DESCRIBE(cca_describe)
+{
+    attention_spec s = {size_of(args, CCA_HEADS), size_of(args, CCA_KV_HEADS), size_of(args, CCA_DIM), 0, 0};
+    unsigned flags = flag_of(args, CCA_BIAS) ? LINEAR_BIAS : 0;
+    uint32_t q, k, qkv[3], rotated[2], operand[4];
+    gpumem_op *op;
+    s.window = size_or(args, CCA_WINDOW, 0);
+    s.dropout = probability_of(args, CCA_DROPOUT);
+    if (s.dropout == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
+    if (s.kv * s.dim < 2)
+        return gpumem_because(args, GPUMEM_EINVAL, "values are too narrow to be halved");
+    q = matrix(e, "qkv_proj.q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, flags);
+    k = matrix(e, "qkv_proj.k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, flags);
+    convolved(args, &s, q, k, qkv, e);
+    qkv[2] = values(&s, in[0], flags, e);
+    q = rmsnorm(e, "", heads_of(e, "q_heads", qkv[0], s.heads, s.dim), NO_DIM, GPUMEM_NORM_LLAMA, 0); /* lengths are made equal */
+    k = rmsnorm(e, "", heads_of(e, "k_heads", qkv[1], s.kv, s.dim), NO_DIM, GPUMEM_NORM_LLAMA, 0);
+    k = binary(e, GPUMEM_OP_MUL, "k_scaled", k, own(e, "qk_norm.temp", s.kv, 0, 0));
+    operand[0] = step(e, q);
+    operand[1] = step(e, k);
+    operand[2] = in[1];
+    operand[3] = in[2];
+    qkv[0] = rotated[0] = step(e, gpumem_emit_same(e, "q_rotated", q));
+    qkv[1] = rotated[1] = step(e, gpumem_emit_same(e, "k_rotated", k));
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, GPUMEM_ROTARY_CAT, "rotary", 4, operand, 2, rotated);
+    if (op)
+        op->attr[0] = (uint32_t)size_of(args, CCA_ROPE);
+    out[0] = matrix(e, "o_proj", attend(e, &s, in[0], 3, qkv), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, flags);
+    return (gpumem_status)e->status;
+}
+
+/* ---- attention with relative positions that tokens choose ---- */
+
+/* x + conv(x), all in fp32. */
+static uint32_t short_conv(gpumem_emit *e, const char *module, uint32_t x, uint64_t kernel)
+{
+    uint32_t y = wide(e, x), first = e->ntensor, z = convolve(e, module, y, kernel, 0);
+    of_dtype(e, first, GPUMEM_DTYPE_F32); /* its weight */
+    z = of_dtype(e, binary(e, GPUMEM_OP_ADD, "with_x", of_dtype(e, z, GPUMEM_DTYPE_F32), y), GPUMEM_DTYPE_F32);
+    return cast(e, z, GPUMEM_DTYPE_MODEL);
+}
+
+enum { REL_HEADS, REL_KV_HEADS, REL_DIM, REL_KERNEL, REL_WIDTH, REL_EXTENT, REL_LOG, REL_WINDOW, REL_DROPOUT, REL_N };
+static const gpumem_paramdef relative_params[REL_N] = {
+    SIZE("heads", NULL, "query heads"),
+    SIZE("kv_heads", NULL, "key and value heads"),
+    SIZE("head_dim", NULL, "width of a head"),
+    SIZE("conv_kernel", NULL, "tokens that the convolutions of keys and values see"),
+    SIZE("relative_width", NULL, "numbers by which a head chooses its bias"),
+    SIZE("relative_extent", NULL, "distances that have a bias"),
+    FLAG("log_scaled", "false", "queries and biases grow with the position"),
+    SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
+    REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+};
+
+/* A bias for each pair of tokens: [batch, heads, tokens, tokens]. */
+static uint32_t position_bias(const gpumem_args *args, const attention_spec *s, uint32_t x, gpumem_emit *e)
+{
+    uint64_t width = size_of(args, REL_WIDTH), reach = size_of(args, REL_EXTENT);
+    uint32_t r = matrix(e, "r_proj", x, s->heads * width, GPUMEM_AXIS_HEADS, 0), y, bias;
+    gpumem_dim dim[GPUMEM_MAX_DIMS];
+    unsigned n;
+    r = heads_of(e, "relative", r, s->heads, width);
+    y = gpumem_emit_like(e, "relative_logits", r, extent(reach, GPUMEM_AXIS_NONE));
+    operate(e, GPUMEM_OP_MATMUL, 0, "relative_logits", r, own(e, "rel_logits_proj.proj", width, reach, 0), y);
+    if (e->status != GPUMEM_OK)
+        return GPUMEM_NONE;
+    n = e->tensor[x].ndim;
+    if (n + 1 > GPUMEM_MAX_DIMS || n < 2)
+        return gpumem_emit_fail(e, GPUMEM_EINVAL);
+    memcpy(dim, e->tensor[x].dim, sizeof dim);
+    dim[n] = dim[n - 1] = dim[n - 2];
+    dim[n - 2] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    bias = gpumem_emit_tensor(e, "position_bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, n + 1, dim);
+    operate(e, GPUMEM_OP_INDEX, 0, "position_bias", y, GPUMEM_NONE, bias);
+    return step(e, bias);
+}
+
+static uint32_t grown(gpumem_emit *e, uint32_t x)
+{
+    uint32_t w = wide(e, x), y = of_dtype(e, gpumem_emit_same(e, "grown", w), GPUMEM_DTYPE_F32);
+    operate(e, GPUMEM_OP_SCALE, 0, "grown", w, GPUMEM_NONE, y);
+    return step(e, cast(e, y, GPUMEM_DTYPE_MODEL));
+}
+
+static DESCRIBE(relative_describe)
+{
+    attention_spec s = {size_of(args, REL_HEADS), size_of(args, REL_KV_HEADS), size_of(args, REL_DIM), 0, 0};
+    gpumem_dim width = extent(s.dim, GPUMEM_AXIS_HEAD_DIM);
+    uint64_t kernel = size_of(args, REL_KERNEL);
+    uint32_t operand[4];
+    s.window = size_or(args, REL_WINDOW, 0);
+    s.dropout = probability_of(args, REL_DROPOUT);
+    if (s.dropout == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
+    operand[0] = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, 0);
+    operand[1] = short_conv(e, "k_sconv.conv1d", matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, 0), kernel);
+    operand[2] = step(e, short_conv(e, "v_sconv.conv1d", matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, 0), kernel));
+    operand[0] = step(e, rmsnorm(e, "q_norm", heads_of(e, "q_heads", operand[0], s.heads, s.dim), width, GPUMEM_NORM_LLAMA, 1));
+    operand[1] = step(e, rmsnorm(e, "k_norm", heads_of(e, "k_heads", operand[1], s.kv, s.dim), width, GPUMEM_NORM_LLAMA, 1));
+    operand[3] = position_bias(args, &s, in[0], e);
+    if (flag_of(args, REL_LOG)) {
+        operand[0] = grown(e, operand[0]);
+        operand[3] = grown(e, operand[3]);
+    }
+    out[0] = matrix(e, "o_proj", attend(e, &s, in[0], 4, operand), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, 0);
+    return (gpumem_status)e->status;
+}
+
+enum { RESIDUAL_KERNEL, RESIDUAL_N };
+static const gpumem_paramdef residual_params[RESIDUAL_N] = {SIZE("conv_kernel", NULL, "tokens that it sees")};
+
+static DESCRIBE(residual_describe)
+{
+    out[0] = short_conv(e, "conv1d", in[0], size_of(args, RESIDUAL_KERNEL));
+    return (gpumem_status)e->status;
+}
+
+static const char *const cca_in[] = {"x", "cos", "sin"}, *const x_in[] = {"x"}, *const y_out[] = {"y"};
+static const gpumem_component components[] = {
+    {"cca", "attention of convolved queries and keys, half of the values from the token before", cca_params, CCA_N, 3, 1, cca_in, y_out, cca_describe},
+    {"relative_conv", "attention of convolved keys and values, biased by distance", relative_params, REL_N, 1, 1, x_in, y_out, relative_describe},
+    {"residual_conv", "a short convolution added to its input", residual_params, RESIDUAL_N, 1, 1, x_in, y_out, residual_describe},
+};
+static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
+
+GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
+    GPUMEM_MAGIC, GPUMEM_ABI, sizeof gpumem_entry, GPUMEM_KIND_ARCHITECTURE, "conv_attention", "0.1.0", {&operations},
+};
