@@ -78,38 +78,116 @@ static uint32_t biased(gpumem_emit *e, const char *name, uint32_t q, const atten
     return y;
 }
 
+/* Scores of the distances between tokens: what `bias` makes of q, times a matrix of a table that does not train. */
+static uint32_t distance_scores(gpumem_emit *e, uint32_t x, uint32_t q, const char *kernel, const attend_spec *s)
+{
+    gpumem_dim dim[4];
+    uint32_t r, scores;
+    dim[0] = e->tensor[x].dim[1];
+    dim[0].size *= 2; /* distances in both directions */
+    dim[1] = last_of(e, x);
+    r = gpumem_emit_tensor(e, "distances", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 2, dim);
+    make_new(e, "distances", GPUMEM_NONE, r);
+    r = by_heads(e, kernel, r, last_of(e, x), s);
+    dim[0] = e->tensor[x].dim[0];
+    dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[2] = dim[3] = e->tensor[x].dim[1];
+    scores = gpumem_emit_tensor(e, "scores", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim);
+    operate(e, GPUMEM_OP_MATMUL, 0, "scores", biased(e, "r_r_bias", q, s), r, scores);
+    return scores;
+}
+
+/* Of two segments: used only with token types. */
+static void segments(gpumem_emit *e, const attend_spec *s)
+{
+    gpumem_dim dim[3];
+    dim[0] = extent(2, GPUMEM_AXIS_NONE);
+    dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[2] = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
+    gpumem_emit_weight(e, "r_s_bias", GPUMEM_FAMILY_BIAS, dim[1], dim[2]);
+    gpumem_emit_tensor(e, "seg_embed", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_EMBEDDING, GPUMEM_DTYPE_MODEL, 3, dim);
+}
+
+static gpumem_status read_relative(const gpumem_args *args, gpumem_emit *e, uint32_t x, attend_spec *s)
+{
+    memset(s, 0, sizeof *s);
+    s->heads = size_of(args, RELATIVE_HEADS);
+    s->dim = s->value = size_of(args, RELATIVE_HEAD_DIM);
+    s->dropout = probability_of(args, RELATIVE_DROPOUT);
+    if (s->dropout == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, NOT_A_PROBABILITY);
+    if (e->tensor[x].ndim != 3)
+        return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
+    return GPUMEM_OK;
+}
+
 DESCRIBE(relative_describe)
 {
-    attend_spec s = {0};
-    gpumem_dim width = last_of(e, in[0]), dim[4];
-    uint32_t q, k, v, r, scores, y;
-    s.heads = size_of(args, RELATIVE_HEADS);
-    s.dim = s.value = size_of(args, RELATIVE_HEAD_DIM);
-    s.dropout = probability_of(args, RELATIVE_DROPOUT);
-    if (s.dropout == GPUMEM_NONE)
-        return gpumem_because(args, GPUMEM_EINVAL, NOT_A_PROBABILITY);
-    if (e->tensor[in[0]].ndim != 3)
-        return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
+    attend_spec s;
+    gpumem_dim width = last_of(e, in[0]);
+    uint32_t q, k, v, scores;
+    gpumem_status status = read_relative(args, e, in[0], &s);
+    if (status != GPUMEM_OK)
+        return status;
     q = by_heads(e, "q", in[0], width, &s);
     k = by_heads(e, "k", in[0], width, &s);
     v = by_heads(e, "v", in[0], width, &s);
-    dim[0] = e->tensor[in[0]].dim[1];
-    dim[0].size *= 2; /* distances in both directions */
-    dim[1] = width;
-    r = gpumem_emit_tensor(e, "distances", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 2, dim);
-    make_new(e, "distances", GPUMEM_NONE, r);
-    r = by_heads(e, "r", r, width, &s);
-    dim[0] = e->tensor[in[0]].dim[0];
-    dim[1] = extent(s.heads, GPUMEM_AXIS_HEADS);
-    dim[2] = dim[3] = e->tensor[in[0]].dim[1];
-    scores = gpumem_emit_tensor(e, "scores", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim);
-    operate(e, GPUMEM_OP_MATMUL, 0, "scores", biased(e, "r_r_bias", q, &s), r, scores);
-    dim[0] = extent(2, GPUMEM_AXIS_NONE); /* of two segments: used only with token types */
-    dim[2] = extent(s.dim, GPUMEM_AXIS_HEAD_DIM);
-    gpumem_emit_weight(e, "r_s_bias", GPUMEM_FAMILY_BIAS, dim[1], dim[2]);
-    gpumem_emit_tensor(e, "seg_embed", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_EMBEDDING, GPUMEM_DTYPE_MODEL, 3, dim);
-    y = attend_to(e, biased(e, "r_w_bias", q, &s), k, v, scores, &s);
-    out[0] = by_heads(e, "o", y, width, &s);
+    scores = distance_scores(e, in[0], q, "r", &s);
+    segments(e, &s);
+    out[0] = by_heads(e, "o", attend_to(e, biased(e, "r_w_bias", q, &s), k, v, scores, &s), width, &s);
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef distances_params[DISTANCES_N] = {
+    SIZE("heads", NULL, "heads"),
+    SIZE("head_dim", NULL, "width of a head"),
+    REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+};
+
+DESCRIBE(distances_describe)
+{
+    attend_spec s;
+    uint32_t q, k, v, scores;
+    gpumem_status status = read_relative(args, e, in[0], &s);
+    if (status != GPUMEM_OK)
+        return status;
+    q = matrix(e, "q_head", in[0], s.heads * s.dim, 0);
+    k = matrix(e, "k_head", in[0], s.heads * s.dim, LINEAR_BIAS);
+    v = matrix(e, "v_head", in[0], s.heads * s.dim, LINEAR_BIAS);
+    scores = distance_scores(e, in[0], q, "r_kernel", &s);
+    segments(e, &s);
+    out[0] = matrix(e, "post_proj", attend_to(e, biased(e, "r_w_bias", q, &s), k, v, scores, &s), last_of(e, in[0]).size, LINEAR_BIAS);
+    return (gpumem_status)e->status;
+}
+
+/* ---- table, slice ---- */
+
+const gpumem_paramdef table_params[TABLE_N] = {
+    SIZE("table_rows", NULL, "its rows"),
+    SIZE_OR_NULL("table_width", "its width; null: that of x"),
+};
+
+DESCRIBE(table_describe)
+{
+    gpumem_dim dim[2];
+    uint32_t weight;
+    dim[0] = extent(size_of(args, TABLE_ROWS), GPUMEM_AXIS_NONE);
+    dim[1] = extent(size_or(args, TABLE_WIDTH, last_of(e, in[0]).size), GPUMEM_AXIS_HIDDEN);
+    weight = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, dim[0], dim[1]);
+    out[0] = hold(e, view_of(e, gpumem_emit_tensor(e, "table", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 2, dim), weight), GPUMEM_LIVES_STACK);
+    operate(e, GPUMEM_OP_VIEW, 0, "table", weight, GPUMEM_NONE, out[0]);
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef slice_params[SLICE_N] = {SIZE("slice_width", NULL, "width of the part")};
+
+DESCRIBE(slice_describe)
+{
+    gpumem_dim width = extent(size_of(args, SLICE_WIDTH), GPUMEM_AXIS_HIDDEN);
+    if (width.size > last_of(e, in[0]).size)
+        return gpumem_because(args, GPUMEM_EINVAL, "slice_width is more than the width of x");
+    out[0] = view_of(e, gpumem_emit_like(e, "slice", in[0], width), in[0]);
+    operate(e, GPUMEM_OP_VIEW, 0, "slice", in[0], GPUMEM_NONE, out[0]);
     return (gpumem_status)e->status;
 }
 
@@ -146,6 +224,111 @@ DESCRIBE(hashed_describe)
     k = gpumem_emit_same(e, "keys", qk); /* queries of unit length */
     operate(e, GPUMEM_OP_RMSNORM, GPUMEM_NORM_LLAMA, "keys", qk, GPUMEM_NONE, k);
     out[0] = matrix(e, "o_proj", attend_to(e, qk, k, v, GPUMEM_NONE, &s), last_of(e, in[0]).size, 0);
+    return (gpumem_status)e->status;
+}
+
+/* ---- attend ---- */
+
+const gpumem_paramdef attend_params[ATTEND_N] = {
+    SIZE("heads", NULL, "heads"),
+    SIZE("head_dim", NULL, "width of a head"),
+    REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+    FLAG("causal", "false", "do tokens see only those before them"),
+};
+
+DESCRIBE(attend_describe)
+{
+    attend_spec s = {0};
+    s.heads = size_of(args, ATTEND_HEADS);
+    s.dim = s.value = size_of(args, ATTEND_HEAD_DIM);
+    s.dropout = probability_of(args, ATTEND_DROPOUT);
+    s.causal = flag_of(args, ATTEND_CAUSAL);
+    if (s.dropout == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, NOT_A_PROBABILITY);
+    out[0] = attend_to(e, in[0], in[1], in[2], in[3], &s);
+    return (gpumem_status)e->status;
+}
+
+/* ---- disentangled ---- */
+
+const gpumem_paramdef disentangled_params[DISENTANGLED_N] = {
+    SIZE("heads", NULL, "heads"),
+    SIZE("head_dim", NULL, "width of a head"),
+    FLAG("qkv_fused", "false", "q, k and v are one matrix without bias, in_proj; q_bias and v_bias are added (models/deberta)"),
+    FLAG("distance_keys", "false", "scores between queries and distances"),
+    FLAG("distance_queries", "false", "scores between distances and keys"),
+    FLAG("distance_shared", "false", "distances go through the matrices of tokens"),
+    FLAG("talking_heads", "false", "matrices over the heads before and after the softmax"),
+    REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+};
+
+/* The product of what tokens and distances were made to, as scores [batch, heads, tokens, tokens]. */
+static uint32_t scores_of(gpumem_emit *e, const char *name, uint32_t tokens, uint32_t distances, uint32_t before, const attend_spec *s)
+{
+    gpumem_dim dim[4];
+    uint32_t y, sum;
+    dim[0] = e->tensor[tokens].dim[0];
+    dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[2] = dim[3] = e->tensor[tokens].dim[1];
+    y = gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim);
+    operate(e, GPUMEM_OP_MATMUL, 0, name, tokens, distances, y);
+    if (before == GPUMEM_NONE)
+        return y;
+    sum = gpumem_emit_same(e, "scores", y);
+    operate(e, GPUMEM_OP_ADD, 0, "scores", before, y, sum);
+    return sum;
+}
+
+static uint32_t plus_vector(gpumem_emit *e, const char *name, uint32_t x)
+{
+    uint32_t y = gpumem_emit_same(e, name, x);
+    operate(e, GPUMEM_OP_ADD, 0, name, x, vector(e, "", name, GPUMEM_FAMILY_BIAS, last_of(e, x)), y);
+    return y;
+}
+
+DESCRIBE(disentangled_describe)
+{
+    static const char *const names[] = {"q", "k", "v"}, *const modules[] = {"query_proj", "key_proj", "value_proj"};
+    int fused = flag_of(args, DISENTANGLED_FUSED), shared = flag_of(args, DISENTANGLED_SHARED);
+    attend_spec s = {0};
+    gpumem_dim size[3], heads;
+    uint32_t part[3], scores = GPUMEM_NONE, y;
+    s.heads = size_of(args, DISENTANGLED_HEADS);
+    s.dim = s.value = size_of(args, DISENTANGLED_HEAD_DIM);
+    s.dropout = probability_of(args, DISENTANGLED_DROPOUT);
+    heads = extent(s.heads, GPUMEM_AXIS_HEADS);
+    if (s.dropout == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, NOT_A_PROBABILITY);
+    if (e->tensor[in[0]].ndim != 3)
+        return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
+    size[0] = size[1] = size[2] = extent(s.heads * s.dim, GPUMEM_AXIS_HEADS);
+    if (fused) {
+        split(e, "qkv", hold(e, matrix(e, "in_proj", in[0], 3 * s.heads * s.dim, 0), GPUMEM_LIVES_STEP), 3, names, size, part);
+        part[0] = plus_vector(e, "q_bias", part[0]);
+        part[2] = plus_vector(e, "v_bias", part[2]);
+    } else {
+        for (unsigned i = 0; i < 3; i++)
+            part[i] = matrix(e, modules[i], in[0], s.heads * s.dim, LINEAR_BIAS);
+    }
+    if (flag_of(args, DISENTANGLED_TALKING)) {
+        gpumem_emit_weight(e, "head_logits_proj.weight", GPUMEM_FAMILY_MATRIX, heads, heads);
+        gpumem_emit_weight(e, "head_weights_proj.weight", GPUMEM_FAMILY_MATRIX, heads, heads);
+    }
+    if (in[1] != GPUMEM_NONE && flag_of(args, DISENTANGLED_KEYS)) {
+        y = shared ? gpumem_emit_like(e, "keys_of_distances", in[1], size[0])
+                   : matrix(e, fused ? "pos_proj" : "pos_key_proj", in[1], s.heads * s.dim, fused ? 0 : LINEAR_BIAS);
+        if (shared)
+            operate(e, GPUMEM_OP_LINEAR, 0, "keys_of_distances", in[1], GPUMEM_NONE, y);
+        scores = scores_of(e, "distance_keys", part[0], y, scores, &s);
+    }
+    if (in[1] != GPUMEM_NONE && flag_of(args, DISENTANGLED_QUERIES)) {
+        y = shared ? gpumem_emit_like(e, "queries_of_distances", in[1], size[0])
+                   : matrix(e, fused ? "pos_q_proj" : "pos_query_proj", in[1], s.heads * s.dim, LINEAR_BIAS);
+        if (shared)
+            operate(e, GPUMEM_OP_LINEAR, 0, "queries_of_distances", in[1], GPUMEM_NONE, y);
+        scores = scores_of(e, "distance_queries", part[1], y, scores, &s);
+    }
+    out[0] = attend_to(e, part[0], part[1], part[2], scores, &s);
     return (gpumem_status)e->status;
 }
 

@@ -11,9 +11,19 @@ enum { HASHED_HEADS, HASHED_HEAD_DIM, HASHED_DROPOUT, HASHED_N };
 enum { NGRAM_HEADS, NGRAM_HEAD_DIM, NGRAM_BUCKETS, NGRAM_DROPOUT, NGRAM_N };
 enum { STREAMS_COUNT, STREAMS_N };
 enum { PREDICTED_COUNT, PREDICTED_N };
+enum { DISTANCES_HEADS, DISTANCES_HEAD_DIM, DISTANCES_DROPOUT, DISTANCES_N };
+enum { TABLE_ROWS, TABLE_WIDTH, TABLE_N };
+enum { SLICE_WIDTH, SLICE_N };
+enum { ATTEND_HEADS, ATTEND_HEAD_DIM, ATTEND_DROPOUT, ATTEND_CAUSAL, ATTEND_N };
+enum { CONV1D_WIDTH, CONV1D_KERNEL, CONV1D_GROUPS, CONV1D_BIAS, CONV1D_N };
+enum { GROUPED_WIDTH, GROUPED_GROUPS, GROUPED_N };
+enum { DISENTANGLED_HEADS, DISENTANGLED_HEAD_DIM, DISENTANGLED_FUSED, DISENTANGLED_KEYS, DISENTANGLED_QUERIES, DISENTANGLED_SHARED, DISENTANGLED_TALKING, DISENTANGLED_DROPOUT, DISENTANGLED_N };
+enum { EXPERTS_COUNT, EXPERTS_WIDTH, EXPERTS_ACT, EXPERTS_UP, EXPERTS_DOWN, EXPERTS_BIAS, EXPERTS_ROUTER_BIAS, EXPERTS_TOP, EXPERTS_N };
 
 extern const gpumem_paramdef adapters_params[ADAPTERS_N], relative_params[RELATIVE_N], axial_params[AXIAL_N], hashed_params[HASHED_N],
-    ngram_params[NGRAM_N], streams_params[STREAMS_N], predicted_params[PREDICTED_N];
+    ngram_params[NGRAM_N], streams_params[STREAMS_N], predicted_params[PREDICTED_N],
+    attend_params[ATTEND_N], conv1d_params[CONV1D_N], grouped_params[GROUPED_N], disentangled_params[DISENTANGLED_N], experts_params[EXPERTS_N],
+    distances_params[DISTANCES_N], table_params[TABLE_N], slice_params[SLICE_N];
 
 DESCRIBE(adapters_describe);
 DESCRIBE(relative_describe);
@@ -22,6 +32,14 @@ DESCRIBE(hashed_describe);
 DESCRIBE(ngram_describe);
 DESCRIBE(streams_describe);
 DESCRIBE(predicted_describe);
+DESCRIBE(attend_describe);
+DESCRIBE(conv1d_describe);
+DESCRIBE(grouped_describe);
+DESCRIBE(disentangled_describe);
+DESCRIBE(experts_describe);
+DESCRIBE(distances_describe);
+DESCRIBE(table_describe);
+DESCRIBE(slice_describe);
 
 typedef struct attend_spec { uint64_t heads, dim, value; uint32_t dropout; int causal; } attend_spec;
 

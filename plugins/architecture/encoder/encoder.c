@@ -5,6 +5,7 @@
     {#name, help, name##_params, COUNT(name##_params), COUNT(ins), COUNT(outs), ins, outs, name##_describe}
 
 static const char *const x_in[] = {"x"}, *const y_out[] = {"y"}, *const x_out[] = {"x"};
+static const char *const qkv_in[] = {"q", "k", "v", "bias?"}, *const related_in[] = {"x", "relative?"};
 
 static const gpumem_component components[] = {
     COMPONENT(adapters, "one of several narrow networks: one for each name; tokens go through that of their own", x_in, y_out),
@@ -12,6 +13,14 @@ static const gpumem_component components[] = {
     COMPONENT(axial, "learned positions that are put together of tables by axis, added to x", x_in, x_out),
     COMPONENT(hashed, "attention among tokens of one hash; queries and keys are the same", x_in, y_out),
     COMPONENT(ngram, "attention of several streams with learned scores of distances", x_in, y_out),
+    COMPONENT(distances, "the same with matrices for queries, keys and values (Funnel Transformer)", x_in, y_out),
+    COMPONENT(table, "a learned table as it is", x_in, y_out),
+    COMPONENT(slice, "the first part of the last dimension", x_in, x_out),
+    COMPONENT(attend, "attention of queries, keys and values that were made by other steps", qkv_in, y_out),
+    COMPONENT(conv1d, "convolution over the tokens, also in groups of channels", x_in, y_out),
+    COMPONENT(grouped, "one matrix for each group of channels", x_in, y_out),
+    COMPONENT(disentangled, "attention with scores between tokens and distances, both ways", related_in, y_out),
+    COMPONENT(experts, "mixture of experts that are modules of their own, each with a limited number of tokens", x_in, y_out),
     COMPONENT(streams, "x, and beside it a stream for each further token that is predicted", x_in, x_out),
     COMPONENT(predicted, "the streams that predict", x_in, x_out),
 };

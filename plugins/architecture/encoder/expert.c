@@ -1,0 +1,139 @@
+/* Matrices in groups, convolutions over tokens, experts that are modules of their own: GroupedLinearLayer (models/convbert),
+ * nn.Conv1d, SwitchTransformersSparseMLP, NllbMoeSparseMLP. */
+#include "components.h"
+
+const gpumem_paramdef conv1d_params[CONV1D_N] = {
+    SIZE("conv_width", NULL, "channels of the result"),
+    SIZE("conv_kernel", "1", "tokens that it covers"),
+    SIZE("conv_groups", "1", "groups of channels"),
+    FLAG("conv_bias", "true", "has it a bias"),
+};
+
+DESCRIBE(conv1d_describe)
+{
+    uint64_t groups = size_of(args, CONV1D_GROUPS);
+    gpumem_dim dim[3], width = last_of(e, in[0]);
+    uint32_t operand[3] = {in[0], GPUMEM_NONE, GPUMEM_NONE};
+    if (width.size % groups || size_of(args, CONV1D_WIDTH) % groups)
+        return gpumem_because(args, GPUMEM_EINVAL, "the channels are not a multiple of conv_groups");
+    dim[0] = extent(size_of(args, CONV1D_WIDTH), GPUMEM_AXIS_CHANNEL);
+    dim[1] = extent(width.size / groups, GPUMEM_AXIS_CHANNEL);
+    dim[2] = extent(size_of(args, CONV1D_KERNEL), GPUMEM_AXIS_NONE);
+    operand[1] = gpumem_emit_tensor(e, "weight", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_MATRIX, GPUMEM_DTYPE_MODEL, 3, dim);
+    if (flag_of(args, CONV1D_BIAS))
+        operand[2] = vector(e, "", "bias", GPUMEM_FAMILY_BIAS, dim[0]);
+    out[0] = gpumem_emit_like(e, "conv", in[0], dim[0]);
+    gpumem_emit_op(e, GPUMEM_OP_CONV, 0, "conv", 3, operand, 1, out);
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef grouped_params[GROUPED_N] = {
+    SIZE("grouped_width", NULL, "width of the result"),
+    SIZE("groups", NULL, "groups of channels"),
+};
+
+DESCRIBE(grouped_describe)
+{
+    uint64_t groups = size_of(args, GROUPED_GROUPS), width = size_of(args, GROUPED_WIDTH);
+    gpumem_dim dim[3], whole = last_of(e, in[0]);
+    uint32_t operand[3];
+    if (whole.size % groups || width % groups)
+        return gpumem_because(args, GPUMEM_EINVAL, "a width is not a multiple of the number of groups");
+    dim[0] = extent(groups, GPUMEM_AXIS_NONE);
+    dim[1] = extent(whole.size / groups, GPUMEM_AXIS_NONE);
+    dim[2] = extent(width / groups, GPUMEM_AXIS_NONE);
+    operand[0] = in[0];
+    operand[1] = gpumem_emit_tensor(e, "weight", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_MATRIX, GPUMEM_DTYPE_MODEL, 3, dim);
+    operand[2] = vector(e, "", "bias", GPUMEM_FAMILY_BIAS, extent(width, GPUMEM_AXIS_FFN));
+    out[0] = gpumem_emit_like(e, "grouped", in[0], extent(width, GPUMEM_AXIS_FFN));
+    gpumem_emit_op(e, GPUMEM_OP_LINEAR, 0, "grouped", 3, operand, 1, out);
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef experts_params[EXPERTS_N] = {
+    SIZE("experts", NULL, "how many there are"),
+    SIZE("intermediate", NULL, "width between the matrices of each"),
+    WORD("act", NULL, "activation function, as transformers/activations.py names it"),
+    WORD("expert_up", "'wi'", "name of the first matrix"),
+    WORD("expert_down", "'wo'", "name of the second matrix"),
+    FLAG("expert_bias", "false", "their matrices have biases"),
+    FLAG("router_bias", "false", "the router has a bias"),
+    SIZE("experts_top", "1", "experts that a token goes through"),
+};
+
+static char *digits(char *at, uint64_t n)
+{
+    char s[24];
+    unsigned k = 0;
+    do
+        s[k++] = (char)('0' + n % 10);
+    while ((n /= 10) != 0);
+    while (k)
+        *at++ = s[--k];
+    *at = 0;
+    return at;
+}
+
+/* A weight of one of the experts, and its bias. */
+static void one_expert(gpumem_emit *e, uint64_t number, const char *name, gpumem_dim out, gpumem_dim in, int bias)
+{
+    static const char prefix[] = "experts.expert_";
+    char module[PATH_ROOM], path[PATH_ROOM], s[PATH_ROOM];
+    memcpy(path, prefix, sizeof prefix);
+    digits(path + sizeof prefix - 1, number);
+    join(e, module, path, name);
+    if (e->status != GPUMEM_OK)
+        return;
+    gpumem_emit_weight(e, join(e, s, module, "weight"), GPUMEM_FAMILY_EXPERT, out, in);
+    if (bias)
+        vector(e, module, "bias", GPUMEM_FAMILY_EXPERT, out);
+}
+
+DESCRIBE(experts_describe)
+{
+    uint64_t n = size_of(args, EXPERTS_COUNT), top = size_of(args, EXPERTS_TOP);
+    gpumem_dim width = last_of(e, in[0]), inner = extent(size_of(args, EXPERTS_WIDTH), GPUMEM_AXIS_FFN), dim[GPUMEM_MAX_DIMS];
+    const char *up = args->param[EXPERTS_UP].v.s, *down = args->param[EXPERTS_DOWN].v.s;
+    uint32_t act = activation_of(args->param[EXPERTS_ACT].v.s), operand[3] = {in[0], GPUMEM_NONE, GPUMEM_NONE}, chosen[2], rows, first = GPUMEM_NONE, second = GPUMEM_NONE, y, z;
+    int bias = flag_of(args, EXPERTS_BIAS);
+    gpumem_op *op;
+    unsigned nd = e->tensor[in[0]].ndim;
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    if (n > 100000 || top > n || strlen(up) > 32 || strlen(down) > 32)
+        return gpumem_because(args, GPUMEM_EINVAL, "more experts than there can be, or fewer than a token goes through");
+    operand[1] = gpumem_emit_weight(e, "router.classifier.weight", GPUMEM_FAMILY_ROUTER, extent(n, GPUMEM_AXIS_EXPERT), width);
+    if (flag_of(args, EXPERTS_ROUTER_BIAS))
+        operand[2] = vector(e, "router.classifier", "bias", GPUMEM_FAMILY_ROUTER, extent(n, GPUMEM_AXIS_EXPERT));
+    chosen[0] = gpumem_emit_like(e, "weights", in[0], extent(top, GPUMEM_AXIS_NONE));
+    chosen[1] = of_dtype(e, gpumem_emit_like(e, "chosen", in[0], extent(top, GPUMEM_AXIS_NONE)), GPUMEM_DTYPE_I64);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, GPUMEM_ROUTER_SOFTMAX, "route", 3, operand, 2, chosen);
+    if (op) {
+        op->attr[0] = (uint32_t)n;
+        op->attr[1] = (uint32_t)top;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t at = e->ntensor;
+        one_expert(e, i, up, inner, width, bias);
+        if (i == 0)
+            first = at;
+        at = e->ntensor;
+        one_expert(e, i, down, width, inner, bias);
+        if (i == 0)
+            second = at;
+    }
+    if (e->status != GPUMEM_OK)
+        return (gpumem_status)e->status;
+    /* All tokens together go through as many matrices as one expert has: what the first one's do stands for all. */
+    memcpy(dim, e->tensor[in[0]].dim, sizeof dim);
+    dim[nd - 2].size = gpumem_dim_of(dim[nd - 2].size * top, 0, 0).size;
+    rows = gpumem_emit_tensor(e, "rows", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, nd, dim);
+    operate(e, GPUMEM_OP_INDEX, 0, "rows", in[0], chosen[1], rows);
+    y = activate(e, linear(e, "up", GPUMEM_FAMILY_EXPERT, rows, first, inner, 0), act);
+    z = linear(e, "down", GPUMEM_FAMILY_EXPERT, y, second, width, 0);
+    operand[0] = z;
+    operand[1] = chosen[0];
+    out[0] = gpumem_emit_same(e, "combined", in[0]);
+    gpumem_emit_op(e, GPUMEM_OP_COMBINE, 0, "combine", 2, operand, 1, out);
+    return (gpumem_status)e->status;
+}
