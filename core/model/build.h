@@ -36,6 +36,7 @@ typedef struct gm_build {
     gm_frame *frame;
     regex_t *freeze; /* or NULL */
     bool freeze_others;
+    bool short_of_memory; /* tags are not known */
     gm_patterns *wide; /* modules that a quantised config leaves as they are, or NULL */
     const char **portname;    /* ports of all families, by name */
     uint32_t *local, *global; /* by port: its tensor in this block, and the last one that any block wrote */

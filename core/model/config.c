@@ -162,6 +162,8 @@ gpumem_status gpumem_catalogue_each(gpumem_host *host, int (*each)(void *self, c
             continue;
         struct dirent **entry;
         int count = scandir(path, &entry, NULL, alphasort), stop = 0;
+        if (count < 0 && errno == ENOMEM)
+            return gm_no_memory(err);
         for (int k = 0; k < count; k++) {
             size_t len = strlen(entry[k]->d_name);
             if (!stop && len > 5 && len < sizeof name && entry[k]->d_name[0] != '.' && strcmp(entry[k]->d_name + len - 5, ".json") == 0) {
@@ -291,14 +293,17 @@ gpumem_status gpumem_config_set(gpumem_config *c, const char *key, const char *v
         return gm_no_memory(err);
     if (*k == 0 || *k == '.' || k[strlen(k) - 1] == '.' || strstr(k, ".."))
         return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "'%s' is not a key of a config", key);
-    if (gm_json_parse(&c->arena, key, value, strlen(value), &v, NULL) != GPUMEM_OK) {
+    gpumem_status s = gm_json_parse(&c->arena, key, value, strlen(value), &v, NULL);
+    if (s == GPUMEM_ENOMEM)
+        return gm_no_memory(err);
+    if (s != GPUMEM_OK) {
         v.type = GM_STRING;
         v.v.s = gm_arena_strdup(&c->arena, value);
         v.n = (uint32_t)strlen(value);
         if (v.v.s == NULL)
             return gm_no_memory(err);
     }
-    gpumem_status s = set_path(&c->arena, &root, k, &v, &c->root, 0, err);
+    s = set_path(&c->arena, &root, k, &v, &c->root, 0, err);
     if (s != GPUMEM_OK)
         c->root = root;
     return s;

@@ -127,11 +127,13 @@ static uint16_t tags_of(gm_build *b, const gpumem_tensor *t, uint32_t layer)
         gpumem_text_u64(&b->path, layer);
         gpumem_text_puts(&b->path, i + 3);
     }
-    if (b->path.failed)
+    if (b->path.failed) {
+        b->short_of_memory = true;
         return 0;
-    if (b->freeze && (regexec(b->freeze, b->path.s, 0, NULL, 0) == 0) != b->freeze_others)
+    }
+    if (b->freeze && gm_regex_match(b->freeze, b->path.s, &b->short_of_memory) != b->freeze_others)
         tags |= GPUMEM_TAG_FROZEN;
-    if (b->wide && gm_patterns_match(b->wide, b->path.s))
+    if (b->wide && gm_patterns_match(b->wide, b->path.s, &b->short_of_memory))
         tags |= GPUMEM_TAG_WIDE;
     return tags;
 }
@@ -641,6 +643,8 @@ gpumem_status gm_model_describe(gpumem_model *m, const gpumem_model_options *opt
     gm_values_init(&frame.values, m, &m->subject);
     if ((s = make_freeze(&b, options->freeze, &regex, err)) == GPUMEM_OK && (s = make_wide(&b, options->set, err)) == GPUMEM_OK && (s = make_symbols(&b, err)) == GPUMEM_OK && (s = build_family(&b, err)) == GPUMEM_OK)
         s = finish(&b, err);
+    if (s == GPUMEM_OK && b.short_of_memory)
+        s = gm_no_memory(err);
     if (b.freeze)
         regfree(&regex);
     gm_patterns_free(b.wide);

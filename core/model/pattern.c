@@ -1,5 +1,6 @@
 #include "model/pattern.h"
 #include <ctype.h>
+#include <errno.h>
 #include <fnmatch.h>
 #include <regex.h>
 #include <stdlib.h>
@@ -110,17 +111,26 @@ static bool match_plain(const gm_patterns *p, const char *path)
     return false;
 }
 
-static bool match_path(const gm_patterns *p, const char *path)
+bool gm_regex_match(const regex_t *regex, const char *s, bool *short_of_memory)
+{
+    errno = 0;
+    if (regexec(regex, s, 0, NULL, 0) == 0)
+        return true;
+    *short_of_memory |= errno == ENOMEM;
+    return false;
+}
+
+static bool match_path(const gm_patterns *p, const char *path, bool *short_of_memory)
 {
     if (match_plain(p, path))
         return true;
     for (uint32_t i = 0; i < p->nregex; i++)
-        if (regexec(&p->regex[i], path, 0, NULL, 0) == 0)
+        if (gm_regex_match(&p->regex[i], path, short_of_memory))
             return true;
     return false;
 }
 
-bool gm_patterns_match(const gm_patterns *p, const char *parameter)
+bool gm_patterns_match(const gm_patterns *p, const char *parameter, bool *short_of_memory)
 {
     const char *end = strrchr(parameter, '.'), *tail;
     size_t n = end ? (size_t)(end - parameter) : strlen(parameter);
@@ -130,7 +140,7 @@ bool gm_patterns_match(const gm_patterns *p, const char *parameter)
     memcpy(path, parameter, n);
     path[n] = 0;
     tail = tail_of(path);
-    if (match_path(p, path) || (tail != path && match_path(p, tail)))
+    if (match_path(p, path, short_of_memory) || (tail != path && match_path(p, tail, short_of_memory)))
         return true;
     for (uint32_t i = 0; i < p->nglob; i++)
         if (fnmatch(p->glob[i], path, 0) == 0 || fnmatch(p->glob[i], parameter, 0) == 0 || fnmatch(tail_of(p->glob[i]), tail, 0) == 0)

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "base/value.h"
+#include <regex.h>
 
 typedef struct gm_patterns gm_patterns;
 
@@ -13,6 +14,8 @@ typedef struct gm_patterns gm_patterns;
  * spelt otherwise in other versions. */
 gpumem_status gm_patterns_new(const gm_value *list, gm_patterns **out, gpumem_error *err);
 void gm_patterns_free(gm_patterns *patterns);
+/* regexec, which calls it no match when memory is short. */
+bool gm_regex_match(const regex_t *regex, const char *s, bool *short_of_memory);
 /* Is this parameter's module ("model.layers.0.mlp.gate" of "model.layers.0.mlp.gate.weight") among them? */
-bool gm_patterns_match(const gm_patterns *patterns, const char *parameter);
+bool gm_patterns_match(const gm_patterns *patterns, const char *parameter, bool *short_of_memory);
 #endif

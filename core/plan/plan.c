@@ -128,7 +128,9 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
         s = gm_set_quantization(p->set, &p->plan->model->config->root, p->arena, &quantization, &scheme, &keep, err);
     if (s != GPUMEM_OK)
         return s;
-    if (quantization && (scheme == NULL || gm_registry_find(p->host->registry, GPUMEM_KIND_PRECISION, scheme, &m, NULL) != GPUMEM_OK)) {
+    if (scheme && (s = gm_registry_find(p->host->registry, GPUMEM_KIND_PRECISION, scheme, &m, NULL)) == GPUMEM_ENOMEM)
+        return gm_no_memory(err);
+    if (quantization && (scheme == NULL || s != GPUMEM_OK)) {
         snprintf(p->plan->warning, sizeof p->plan->warning, "the config's quantisation (%.60s) is not known: %s is assumed", scheme ? scheme : "no method",
                  p->set->precision.otherwise);
         scheme = NULL;
@@ -157,7 +159,7 @@ static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
         s = choose(p, GPUMEM_KIND_OPTIMIZER, r->optimizer, &p->optimizer, err);
     if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
         s = choose(p, GPUMEM_KIND_ACTIVATION, r->activation, &p->activation, err);
-    p->plan->complete = p->activation.manifest && p->activation.entry->ops.activation->account;
+    p->plan->complete = s == GPUMEM_OK && p->activation.manifest && p->activation.entry->ops.activation->account;
     return s;
 }
 

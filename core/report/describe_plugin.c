@@ -161,7 +161,7 @@ static void describe_formats(gpumem_text *t, const gm_manifest *m)
     gpumem_text_char(t, ']');
 }
 
-typedef struct users { const char *id; gpumem_kind kind; gpumem_text *t; unsigned n; gpumem_host *host; } users;
+typedef struct users { const char *id; gpumem_kind kind; gpumem_text *t; unsigned n; gpumem_host *host; bool short_of_memory; } users;
 
 static bool names_id(const gm_value *v, const char *id)
 {
@@ -191,8 +191,12 @@ static int each_user(void *self, const gpumem_candidate *c)
 {
     users *u = self;
     const gm_manifest *m;
-    if (c->shadowed || gm_registry_find(u->host->registry, c->kind, c->id, &m, NULL) != GPUMEM_OK || !uses(m, u->kind, u->id))
-        return 0;
+    gpumem_status s = c->error.status;
+    if (s != GPUMEM_ENOMEM && !c->shadowed)
+        s = gm_registry_find(u->host->registry, c->kind, c->id, &m, NULL);
+    u->short_of_memory |= s == GPUMEM_ENOMEM;
+    if (c->shadowed || s != GPUMEM_OK || !uses(m, u->kind, u->id))
+        return u->short_of_memory;
     gpumem_text_printf(u->t, "%s\"%s/%s\"", u->n++ ? ", " : "", gpumem_kind_name(c->kind), c->id);
     return 0;
 }
@@ -200,7 +204,7 @@ static int each_user(void *self, const gpumem_candidate *c)
 static gpumem_status describe_users(gpumem_host *host, gpumem_text *t, const gm_manifest *m, gpumem_error *err)
 {
     const gpumem_kind kinds[] = {m->kind, GPUMEM_KIND_FAMILY, GPUMEM_KIND_SET};
-    users u = {m->id, m->kind, t, 0, host};
+    users u = {m->id, m->kind, t, 0, host, false};
     gpumem_status s = GPUMEM_OK;
     key(t, "used_by");
     gpumem_text_char(t, '[');
@@ -208,7 +212,7 @@ static gpumem_status describe_users(gpumem_host *host, gpumem_text *t, const gm_
         if (i == 0 || kinds[i] != m->kind)
             s = gm_registry_each(host->registry, kinds[i], each_user, &u, err);
     gpumem_text_char(t, ']');
-    return s;
+    return s == GPUMEM_OK && u.short_of_memory ? gm_no_memory(err) : s;
 }
 
 static gpumem_status describe(gpumem_host *host, gpumem_text *t, const gm_manifest *m, gpumem_error *err)

@@ -205,6 +205,14 @@ static const char *explain(enum json_tokener_error e)
     }
 }
 
+static bool is_null(const reader *r)
+{
+    size_t i = 0;
+    while (i < r->n && strchr(" \t\r\n", r->text[i]))
+        i++;
+    return r->n - i >= 4 && strncmp(r->text + i, "null", 4) == 0;
+}
+
 static gpumem_status parse(reader *r, struct json_tokener *tokener, gm_value *out)
 {
     struct json_object *o = json_tokener_parse_ex(tokener, r->text, (int)r->n);
@@ -224,6 +232,8 @@ static gpumem_status parse(reader *r, struct json_tokener *tokener, gm_value *ou
 #endif
     if (e != json_tokener_success)
         return fail_at(r, end < r->n ? end : r->n, explain(e));
+    if (o == NULL && !is_null(r)) /* json-c 0.16 calls it a success */
+        return gm_no_memory(r->err);
     status = convert(r, o, &root);
     json_object_put(o);
     if (status == GPUMEM_OK)
