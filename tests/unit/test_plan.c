@@ -792,6 +792,19 @@ START_TEST(empty_implementations)
 }
 END_TEST
 
+START_TEST(libraries_that_are_not_there)
+{
+    static const gpumem_request request[] = {{.precision = "lost"}, {.optimizer = "lost"}, {.activation = "lost"}};
+    static const char *const kind[] = {"precision", "optimizer", "activation"};
+    for (int i = 0; i < 3; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/lost/manifest.yaml", kind[i]);
+        fixture_manifest(&f, name, kind[i], "lost", "library: lost.so\n");
+        plan_fails("plain", request[i], GPUMEM_EPLUGIN, "lost.so");
+    }
+}
+END_TEST
+
 static TCase *tests(Suite *s, const char *name)
 {
     TCase *c = tcase_create(name);
@@ -818,6 +831,7 @@ int main(void)
     tcase_add_test(c, points);
     tcase_add_test(c, provenance);
     tcase_add_test(c, empty_implementations);
+    tcase_add_test(c, libraries_that_are_not_there);
     c = tests(s, "classic");
     tcase_add_test(c, classic_training);
     tcase_add_test(c, classic_inference);
