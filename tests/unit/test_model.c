@@ -249,6 +249,34 @@ START_TEST(wires_follow_the_layer)
 }
 END_TEST
 
+START_TEST(weights_of_several_layers)
+{
+    static const struct { const char *json; uint64_t parameters; } table[] = {
+        {"{\"model_type\": \"once\"}", 4 * 8 + 2 * 3 * 8 * 12},
+        {"{\"model_type\": \"once\", \"apart\": true}", 4 * LAYER},
+        {"{\"model_type\": \"numbered\"}", 4 * 8 + 2 * 3 * 8 * 12}};
+    /* Two networks for four layers; norms are of each layer. */
+    family("once", "like: small\ndefaults: {hidden_size: 8, num_hidden_layers: 4, vocab_size: 16, intermediate_size: 12, hidden_act: silu, tie: false, apart: false}\n"
+                   "each: {owner: null if apart else i % 2}\nedit:\n  - {set: mlp, step: {once: owner}}\n");
+    /* The same where each layer is a block of its own. */
+    family("numbered", "like: once\nedit:\n  - {set: norm, step: {as: \"norms.{number}\"}}\neach: {number: 10 - i}\n");
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        gpumem_model *m = model_of(table[i].json);
+        ck_assert_uint_eq(gpumem_model_parameters(m), table[i].parameters + AROUND);
+        gpumem_model_free(m);
+    }
+    is_model("{\"model_type\": \"once\"}",
+             "before embed.weight[16,8] | layer layers.{i}.norm.weight[8] layers.0.mlp.gate_proj.weight[12,8] layers.0.mlp.up_proj.weight[12,8] "
+             "layers.0.mlp.down_proj.weight[8,12] | layer layers.{i}.norm.weight[8] layers.1.mlp.gate_proj.weight[12,8] "
+             "layers.1.mlp.up_proj.weight[12,8] layers.1.mlp.down_proj.weight[8,12]" " | after final.weight[8] head.weight[16,8]", NULL);
+    family("path", "like: small\nat: \"{kind}.{i}\"\neach: {kind: \"'even' if i % 2 == 0 else 'odd'\"}\n");
+    is_model("{\"model_type\": \"path\", \"num_hidden_layers\": 3, \"intermediate_size\": 1}",
+             "before embed.weight[16,8] | layer even.{i}.norm.weight[8] even.{i}.mlp.gate_proj.weight[1,8] even.{i}.mlp.up_proj.weight[1,8] "
+             "even.{i}.mlp.down_proj.weight[8,1] | layer odd.{i}.norm.weight[8] odd.{i}.mlp.gate_proj.weight[1,8] odd.{i}.mlp.up_proj.weight[1,8] "
+             "odd.{i}.mlp.down_proj.weight[8,1]" " | after final.weight[8] head.weight[16,8]", NULL);
+}
+END_TEST
+
 START_TEST(a_read_after_a_write_stays_inside)
 {
     gpumem_model *m = model_of("{\"model_type\": \"small\", \"num_hidden_layers\": 1}");
@@ -398,6 +426,7 @@ START_TEST(wrong_steps)
         {"{use: mpl, in: n, out: m, as: mlp}", "no architecture plugin of this family has a component 'mpl'"},
         {"{use: moe/mlp, in: n, out: m, as: mlp}", "'moe/mlp'"},
         {"{in: n, out: m}", "a step needs 'use'"},
+        {"{use: mlp, in: n, out: m, as: \"mlp.{nobody}\"}", "'mlp.{nobody}': expected {i}, or the name of a dim or of 'each' in braces"},
         {"[mlp]", "expected a step"},
         {"mlp", "expected a step"},
         {"{use: [mlp], in: n, out: m}", "use: expected a string, not list"},
@@ -958,6 +987,7 @@ int main(void)
     tcase_add_test(c, small_family);
     tcase_add_test(c, tied);
     tcase_add_test(c, wires_follow_the_layer);
+    tcase_add_test(c, weights_of_several_layers);
     tcase_add_test(c, a_read_after_a_write_stays_inside);
     tcase_add_test(c, steps_are_numbered);
     c = tests(s, "like and edit");
