@@ -1,5 +1,5 @@
 /* vision: the parts of towers for images and sounds that text models lack: patch embeddings and convolutions (nn.Conv1d, 2d, 3d), learned
- * tokens, positions and gates, patch mergers, batch norms, attention to another sequence. */
+ * tokens, positions and gates, patch mergers, batch norms, nn.MultiheadAttention. */
 #include "../emit.h"
 
 /* ---- extents ---- */
@@ -204,70 +204,40 @@ static DESCRIBE(merge_describe)
     return (gpumem_status)e->status;
 }
 
-/* ---- attention to another sequence: Blip2QFormerMultiHeadAttention, MllamaTextCrossAttention, nn.MultiheadAttention ---- */
+/* ---- multihead: nn.MultiheadAttention, one parameter for q, k and v ---- */
 
-enum {
-    CROSS_HEADS, CROSS_KV_HEADS, CROSS_HEAD_DIM, CROSS_WIDTH, CROSS_MEMORY, CROSS_FUSED, CROSS_Q_BIAS, CROSS_KV_BIAS, CROSS_O_BIAS, CROSS_NORM, CROSS_STYLE,
-    CROSS_DROPOUT, CROSS_N
-};
-static const gpumem_paramdef cross_attention_params[CROSS_N] = {
-    SIZE("heads", NULL, "query heads"),
-    SIZE("kv_heads", NULL, "key and value heads"),
+enum { MULTIHEAD_HEADS, MULTIHEAD_DIM, MULTIHEAD_BIAS, MULTIHEAD_N };
+static const gpumem_paramdef multihead_params[MULTIHEAD_N] = {
+    SIZE("heads", NULL, "heads"),
     SIZE("head_dim", NULL, "width of a head"),
-    SIZE_OR_NULL("cross_width", "width of the result; null: that of x"),
-    SIZE_OR_NULL("cross_memory", "width of the other sequence; null: as it says"),
-    FLAG("cross_fused", "false", "q, k and v are one parameter, in_proj_weight, as in nn.MultiheadAttention"),
-    FLAG("cross_q_bias", "false", "q has a bias"),
-    FLAG("cross_kv_bias", "false", "k and v have biases"),
-    FLAG("cross_o_bias", "false", "the output matrix has a bias"),
-    FLAG("cross_norm", "false", "RMS norms of each head of q and k"),
-    WORD("norm_style", "'llama'", "of these: llama or gemma"),
-    REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+    FLAG("multihead_bias", "true", "its matrices have biases"),
 };
 
-static DESCRIBE(cross_attention_describe)
+static DESCRIBE(multihead_describe)
 {
-    static const char *const names[] = {"q_proj", "k_proj", "v_proj"}, *const norms[] = {"q_norm", "k_norm"};
-    uint64_t heads = size_of(args, CROSS_HEADS), kv = size_of(args, CROSS_KV_HEADS), dim = size_of(args, CROSS_HEAD_DIM);
-    gpumem_dim width[3], wide = extent(size_or(args, CROSS_WIDTH, last_of(e, in[0]).size), GPUMEM_AXIS_HIDDEN);
-    uint32_t part[3], memory = in[1] == GPUMEM_NONE ? in[0] : in[1], y, whole = GPUMEM_NONE, biases = GPUMEM_NONE;
-    uint64_t breadth = size_or(args, CROSS_MEMORY, last_of(e, memory).size);
+    static const char *const names[] = {"q", "k", "v"};
+    uint64_t heads = size_of(args, MULTIHEAD_HEADS), dim = size_of(args, MULTIHEAD_DIM);
+    gpumem_dim width = extent(heads * dim, GPUMEM_AXIS_HEADS), all = extent(3 * heads * dim, GPUMEM_AXIS_HEADS);
+    uint32_t part[3], memory = in[1] == GPUMEM_NONE ? in[0] : in[1], bias = GPUMEM_NONE, weight, y;
     gpumem_op *op;
-    if (args->param[CROSS_DROPOUT].type != GPUMEM_TYPE_NULL && probability_of(args, CROSS_DROPOUT) == GPUMEM_NONE)
-        return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
-    width[0] = extent(heads * dim, GPUMEM_AXIS_HEADS);
-    width[1] = width[2] = extent(kv * dim, GPUMEM_AXIS_KV_HEADS);
-    if (flag_of(args, CROSS_FUSED)) {
-        whole = gpumem_emit_weight(e, "in_proj_weight", GPUMEM_FAMILY_MATRIX, extent(3 * heads * dim, GPUMEM_AXIS_HEADS), wide);
-        if (flag_of(args, CROSS_Q_BIAS))
-            biases = gpumem_emit_weight(e, "in_proj_bias", GPUMEM_FAMILY_BIAS, extent(3 * heads * dim, GPUMEM_AXIS_HEADS), NO_DIM);
-    }
+    weight = gpumem_emit_weight(e, "in_proj_weight", GPUMEM_FAMILY_MATRIX, all, last_of(e, in[0]));
+    if (flag_of(args, MULTIHEAD_BIAS))
+        bias = gpumem_emit_weight(e, "in_proj_bias", GPUMEM_FAMILY_BIAS, all, NO_DIM);
     for (unsigned i = 0; i < 3; i++) {
-        uint32_t x = i ? memory : in[0], operand[3] = {x, whole, biases};
-        if (whole == GPUMEM_NONE) {
-            char s[PATH_ROOM];
-            operand[1] = gpumem_emit_weight(e, join(e, s, names[i], "weight"), GPUMEM_FAMILY_MATRIX, width[i], i ? extent(breadth, GPUMEM_AXIS_HIDDEN) : last_of(e, in[0]));
-            if (flag_of(args, i ? CROSS_KV_BIAS : CROSS_Q_BIAS))
-                operand[2] = vector(e, names[i], "bias", GPUMEM_FAMILY_BIAS, width[i]);
-        }
-        part[i] = gpumem_emit_like(e, names[i], x, width[i]);
+        uint32_t operand[3];
+        operand[0] = i ? memory : in[0];
+        operand[1] = weight;
+        operand[2] = bias;
+        part[i] = hold(e, gpumem_emit_like(e, names[i], operand[0], width), GPUMEM_LIVES_STEP);
         gpumem_emit_op(e, GPUMEM_OP_LINEAR, 0, names[i], 3, operand, 1, &part[i]);
     }
-    for (unsigned i = 0; i < 2 && flag_of(args, CROSS_NORM); i++) {
-        uint32_t by = by_head(e, "heads", part[i], extent(i ? kv : heads, GPUMEM_AXIS_HEADS), extent(dim, GPUMEM_AXIS_HEAD_DIM));
-        part[i] = all_heads(e, rmsnorm(e, norms[i], by, extent(dim, GPUMEM_AXIS_HEAD_DIM), strcmp(args->param[CROSS_STYLE].v.s, "gemma") == 0, 1), width[i]);
-    }
-    for (unsigned i = 0; i < 3; i++)
-        hold(e, part[i], GPUMEM_LIVES_STEP);
-    y = gpumem_emit_like(e, "attended", in[0], width[0]);
+    y = gpumem_emit_like(e, "attended", in[0], width);
     op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 3, part, 1, &y);
     if (op) {
-        op->attr[0] = (uint32_t)heads;
-        op->attr[1] = (uint32_t)kv;
+        op->attr[0] = op->attr[1] = (uint32_t)heads;
         op->attr[2] = op->attr[3] = (uint32_t)dim;
-        op->attr[7] = probability_of(args, CROSS_DROPOUT);
     }
-    out[0] = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, wide, flag_of(args, CROSS_O_BIAS) ? LINEAR_BIAS : 0);
+    out[0] = linear(e, "out_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), bias == GPUMEM_NONE ? 0 : LINEAR_BIAS);
     return (gpumem_status)e->status;
 }
 
@@ -306,7 +276,7 @@ static const gpumem_component components[] = {
     COMPONENT(conv, "convolution of one, two or three dimensions", x_in, y_out),
     COMPONENT(batchnorm, "batch norm, with its running statistics", x_in, y_out),
     COMPONENT(merge, "neighbouring rows side by side", x_in, y_out),
-    COMPONENT(cross_attention, "attention to another sequence; without one: to x itself", pair_in, y_out),
+    COMPONENT(multihead, "attention whose matrices are one parameter, to a memory or to x itself", pair_in, y_out),
     {"clips", "limits of clipped matrices: four numbers each", clips_params, COUNT(clips_params), 0, 0, NULL, NULL, clips_describe},
 };
 static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
