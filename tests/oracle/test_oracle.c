@@ -490,6 +490,32 @@ static void remember_row(gm_arena *arena, const gm_value *row, tally *t)
     gpumem_text_free(&text);
 }
 
+/* The whole config, else the minimal one. */
+static void config_of_id(const char *id, gpumem_text *json)
+{
+    for (unsigned k = 0; k < 2; k++)
+        for (unsigned i = 0; i < nids && json->n == 0; i++)
+            if (strcmp(string_at(ids[i], "id"), id) == 0 && strcmp(string_at(ids[i], "kind"), k ? "published" : "real") == 0)
+                gm_value_json(gm_value_get(ids[i], "config"), json);
+}
+
+/* Without precision: what follows it is written as fp32 in both, and complex numbers are two of them. */
+static char *normalized(gm_arena *arena, char *item)
+{
+    static const char *const wide[] = {" bfloat16 [", " float16 ["};
+    char text[512], *found;
+    for (size_t i = 0; i < 2; i++)
+        if ((found = strstr(item, wide[i]))) {
+            snprintf(text, sizeof text, "%.*s float32 [%s", (int)(found - item), item, found + strlen(wide[i]));
+            return gm_arena_strdup(arena, text);
+        }
+    if ((found = strstr(item, " complex64 ["))) {
+        snprintf(text, sizeof text, "%.*s float32%.*s, 2]", (int)(found - item), item, (int)(strlen(found) - 11), found + 10);
+        return gm_arena_strdup(arena, text);
+    }
+    return item;
+}
+
 static void buffers_row(const fields *f, tally *t)
 {
     gm_arena arena = {0};
@@ -499,13 +525,12 @@ static void buffers_row(const fields *f, tally *t)
     gpumem_model *model;
     gpumem_error err = {0};
     names want = {0};
-    char *note = strstr(f->at[2], " (");
-    if (note)
-        *note = '\0';
-    for (unsigned k = 0; k < 2; k++) /* the whole config, else the minimal one */
-        for (unsigned i = 0; i < nids && json.n == 0; i++)
-            if (strcmp(string_at(ids[i], "id"), f->at[2]) == 0 && strcmp(string_at(ids[i], "kind"), k ? "published" : "real") == 0)
-                gm_value_json(gm_value_get(ids[i], "config"), &json);
+    char *remark;
+    config_of_id(f->at[2], &json);
+    if (json.n == 0 && (remark = strstr(f->at[2], " ("))) {
+        *remark = '\0';
+        config_of_id(f->at[2], &json);
+    }
     if (json.n == 0)
         gpumem_text_printf(&json, "{\"model_type\": \"%s\"}", f->at[0]);
     ck_assert_int_eq(gpumem_config_parse(host, f->at[2], json.s, json.n, &config, &err), GPUMEM_OK);
@@ -523,7 +548,7 @@ static void buffers_row(const fields *f, tally *t)
                 *next = '\0';
                 next += 2;
             }
-            want.at[want.n++] = item;
+            want.at[want.n++] = normalized(&arena, item);
             item = next;
         }
         const char *have = buffers_of(&arena, model), *said = joined(&arena, &want);
@@ -559,6 +584,49 @@ START_TEST(buffers)
 }
 END_TEST
 
+/* ---- the bundled catalogue: the tables know most of its models ---- */
+
+static int catalogue_entry(void *self, const char *name, const char *full)
+{
+    tally *t = self;
+    const gm_value *row = NULL;
+    gpumem_config *config = NULL;
+    gpumem_model *model = NULL;
+    gpumem_error err = {0};
+    for (unsigned i = 0; i < nids && full == NULL; i++)
+        if (strcmp(string_at(ids[i], "id"), name) == 0)
+            row = ids[i];
+    if (full)
+        return 0;
+    if (row == NULL) {
+        t->unknown++;
+        return 0;
+    }
+    gpumem_model_options options = {.class_name = string_at(row, "class")};
+    gpumem_config_open(host, name, &config, &err);
+    if (err.status == GPUMEM_OK)
+        gpumem_model_new(host, config, &options, &model, &err);
+    t->compared++;
+    if (model == NULL || gpumem_model_parameters(model) != (uint64_t)gm_value_get(row, "parameters")->v.i) {
+        t->wrong++;
+        fprintf(stderr, "catalogue: %s: %llu %s\n", name, model ? (unsigned long long)gpumem_model_parameters(model) : 0, err.message);
+    }
+    gpumem_model_free(model);
+    gpumem_config_free(config);
+    return 0;
+}
+
+START_TEST(catalogue)
+{
+    tally t = {0};
+    each_row(ORACLE "/params.jsonl", remember_row, &t);
+    ck_assert_int_eq(gpumem_catalogue_each(host, catalogue_entry, &t, NULL), GPUMEM_OK);
+    printf("catalogue: %u compared, %u that no row knows, %u wrong\n", t.compared, t.unknown, t.wrong);
+    ck_assert_uint_eq(t.wrong, 0);
+    ck_assert_uint_ge(t.compared, 60);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("oracle");
@@ -568,6 +636,7 @@ int main(void)
     tcase_add_test(c, memory);
     tcase_add_test(c, configs);
     tcase_add_test(c, buffers);
+    tcase_add_test(c, catalogue);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
