@@ -167,7 +167,8 @@ gpumem_status gpumem_model_tensors(const gpumem_model *m, bool checkpoint, int (
     for (uint32_t i = 0; i < d->nsequence && !l.stop && !l.failed; i++) {
         const gpumem_block *b = &d->block[d->sequence[i]];
         for (uint32_t k = b->tensor0; k < b->tensor0 + b->ntensor && !l.stop && !l.failed; k++)
-            if ((d->tensor[k].role == GPUMEM_ROLE_WEIGHT || d->tensor[k].role == GPUMEM_ROLE_BUFFER) && !imported(d, b, k))
+            if ((d->tensor[k].role == GPUMEM_ROLE_WEIGHT || d->tensor[k].role == GPUMEM_ROLE_BUFFER) && !imported(d, b, k) &&
+                (d->tensor[k].scope != GPUMEM_SCOPE_MODEL || m->layer[i] == b->layer)) /* of all its layers: in the first of them */
                 list_tensor(&l, &d->tensor[k], m->layer[i]);
     }
     gpumem_text_free(&l.name);
@@ -244,11 +245,26 @@ static int product_flops(const gpumem_description *d, const gpumem_op *op, uint6
     return gm_mul_u64(n, rows, &n) || gm_mul_u64(n, 2, out);
 }
 
+/* Each token is multiplied with every number of the weight: convolutions, a matrix for each head. */
+static int weight_flops(const gpumem_description *d, const gpumem_op *op, uint64_t *out)
+{
+    const uint32_t *in = d->operand + op->operand;
+    uint64_t n;
+    *out = 0;
+    if (op->nin < 2 || d->tensor[in[1]].role != GPUMEM_ROLE_WEIGHT)
+        return 0;
+    if (d->tensor[in[1]].ndim < 3)
+        return product_flops(d, op, out);
+    return gm_tensor_elements(&d->tensor[in[1]], &n) || gm_mul_u64(n, 2, out);
+}
+
 static int op_flops(const gpumem_description *d, const gpumem_op *op, uint64_t *token, uint64_t *context)
 {
     *token = *context = 0;
     if (op->kind == GPUMEM_OP_LINEAR || op->kind == GPUMEM_OP_GROUPED_LINEAR)
         return product_flops(d, op, token);
+    if (op->kind == GPUMEM_OP_CONV || op->kind == GPUMEM_OP_MATMUL)
+        return weight_flops(d, op, token);
     if (op->kind == GPUMEM_OP_ATTENTION) /* scores and their sums over the values */
         *context = 2 * (uint64_t)op->attr[0] * ((uint64_t)op->attr[2] + op->attr[3]);
     return 0;

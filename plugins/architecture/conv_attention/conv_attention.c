@@ -109,6 +109,11 @@ static DESCRIBE(cca_describe)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
     if (s.kv * s.dim < 2)
         return gpumem_because(args, GPUMEM_EINVAL, "values are too narrow to be halved");
+    cache(e, "keys", in[0], s.kv, s.dim, s.window);
+    cache(e, "values", in[0], s.kv, s.dim, s.window);
+    if (size_of(args, CCA_FIRST) + size_of(args, CCA_SECOND) > 2)
+        state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, (s.heads + s.kv) * s.dim, size_of(args, CCA_FIRST) + size_of(args, CCA_SECOND) - 2);
+    state(e, "value_before", in[0], GPUMEM_DTYPE_MODEL, s.kv * s.dim / 2, 0);
     q = matrix(e, "qkv_proj.q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, flags);
     k = matrix(e, "qkv_proj.k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, flags);
     convolved(args, &s, q, k, qkv, e);
@@ -136,6 +141,7 @@ static uint32_t short_conv(gpumem_emit *e, const char *module, uint32_t x, uint6
 {
     uint32_t y = wide(e, x), first = e->ntensor, z = convolve(e, module, y, kernel, 0);
     of_dtype(e, first, GPUMEM_DTYPE_F32); /* its weight */
+    state(e, "conv_state", x, GPUMEM_DTYPE_F32, last_of(e, x).size, kernel);
     z = of_dtype(e, binary(e, GPUMEM_OP_ADD, "with_x", of_dtype(e, z, GPUMEM_DTYPE_F32), y), GPUMEM_DTYPE_F32);
     return cast(e, z, GPUMEM_DTYPE_MODEL);
 }
@@ -193,6 +199,8 @@ static DESCRIBE(relative_describe)
     s.dropout = probability_of(args, REL_DROPOUT);
     if (s.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
+    cache(e, "keys", in[0], s.kv, s.dim, s.window);
+    cache(e, "values", in[0], s.kv, s.dim, s.window);
     operand[0] = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, 0);
     operand[1] = short_conv(e, "k_sconv.conv1d", matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, 0), kernel);
     operand[2] = step(e, short_conv(e, "v_sconv.conv1d", matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, 0), kernel));

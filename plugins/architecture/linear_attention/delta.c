@@ -103,6 +103,8 @@ DESCRIBE(delta_describe)
     size[2] = s.values;
     project(&s, how, in[0], &p, e);
     x = activate(e, convolve(e, "conv1d", p.qkv, size_of(args, DELTA_KERNEL), 0), act);
+    state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, 2 * s.keys + s.values, size_of(args, DELTA_KERNEL));
+    state(e, "delta_state", in[0], GPUMEM_DTYPE_F32, s.heads * s.k_dim, s.v_dim);
     part(e, "convolved", x, 3, names, size, piece);
     y = run(&s, piece, &p, own(e, "dt_bias", s.heads, 0, 0), e);
     if (how == SINGLE)

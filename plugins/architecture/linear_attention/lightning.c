@@ -34,6 +34,7 @@ DESCRIBE(lightning_describe)
     buffer(e, "diagonal_decay", 4, 1, heads, block, block);
     y = activate(e, matrix(e, "qkv_proj", in[0], 3 * heads * width, GPUMEM_AXIS_HEADS, 0), act);
     y = by_head(e, "heads", step(e, y), extent(heads, GPUMEM_AXIS_HEADS), extent(3 * width, GPUMEM_AXIS_HEAD_DIM));
+    state(e, "kv_state", in[0], GPUMEM_DTYPE_MODEL, heads * width, width);
     part(e, "qkv", y, 3, names, size, piece);
     y = scan(e, &s, 3, piece, gpumem_emit_like(e, "scanned", in[0], all));
     y = rmsnorm(e, "norm", y, all, GPUMEM_NORM_LLAMA, 1);

@@ -35,6 +35,15 @@ static void project(const gpumem_args *args, uint32_t x, const uint64_t *size, u
         gates[i] = capped(e, matrix(e, two[i], x, heads, GPUMEM_AXIS_HEADS, LINEAR_BIAS));
 }
 
+/* The cache is made for widths that are multiples of 64. */
+static void remember(gpumem_emit *e, uint32_t x, uint64_t heads, const uint64_t *size)
+{
+    uint64_t qk = (size[0] + 63) / 64 * 64 / heads, v = (size[2] + 63) / 64 * 64 / heads;
+    state(e, "C", x, GPUMEM_DTYPE_MODEL, heads * qk, v);
+    state(e, "n", x, GPUMEM_DTYPE_MODEL, heads, qk);
+    state(e, "m", x, GPUMEM_DTYPE_MODEL, heads, 0);
+}
+
 DESCRIBE(mlstm_describe)
 {
     uint64_t heads = size_of(args, MLSTM_HEADS), size[4];
@@ -50,6 +59,7 @@ DESCRIBE(mlstm_describe)
     features = extent(heads * s.columns, GPUMEM_AXIS_HEADS);
     if (size[0] < heads || size[2] < heads)
         return gpumem_because(args, GPUMEM_EINVAL, "there are more heads than queries or values are wide");
+    remember(e, in[0], heads, size);
     project(args, in[0], size, operand, operand + 4, e);
     z = operand[3];
     operand[3] = operand[4];

@@ -14,6 +14,7 @@ static uint32_t mixed(gpumem_emit *e, const char *name, uint32_t x, uint32_t shi
 
 static uint32_t shift(gpumem_emit *e, uint32_t x)
 {
+    state(e, "token_before", x, GPUMEM_DTYPE_MODEL, last_of(e, x).size, 0);
     uint32_t y = step(e, gpumem_emit_same(e, "shifted", x));
     operate(e, GPUMEM_OP_PAD, 0, "shifted", x, GPUMEM_NONE, y);
     return y;
@@ -24,6 +25,7 @@ DESCRIBE(rwkv_attention_describe)
     uint64_t inner = size_of(args, RWKV_INNER);
     const scan_spec s = {GPUMEM_SCAN_WKV, inner, 3, 1, inner, 0};
     uint32_t shifted = shift(e, in[0]), operand[4], receptance, y;
+    state(e, "wkv_state", in[0], GPUMEM_DTYPE_F32, inner, 3); /* numerator, denominator, largest exponent */
     operand[0] = own(e, "time_decay", inner, 0, 0);
     operand[1] = own(e, "time_first", inner, 0, 0);
     operand[2] = step(e, mixed(e, "time_mix_key", in[0], shifted));

@@ -32,6 +32,9 @@ static DESCRIBE(rglru_describe)
         return gpumem_because(args, GPUMEM_EINVAL, "lru_width is less than the number of heads");
     y = step(e, activate(e, matrix(e, "linear_y", in[0], width, GPUMEM_AXIS_CHANNEL, LINEAR_BIAS), act));
     x = convolve(e, "conv_1d", matrix(e, "linear_x", in[0], width, GPUMEM_AXIS_CHANNEL, LINEAR_BIAS), size_of(args, RGLRU_KERNEL), 1);
+    if (size_of(args, RGLRU_KERNEL) > 1)
+        state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, width, size_of(args, RGLRU_KERNEL) - 1);
+    state(e, "recurrent_state", in[0], GPUMEM_DTYPE_F32, width, 0);
     operand[0] = step(e, x);
     operand[1] = block_gate(e, "rg_lru.input_gate_weight", "rg_lru.input_gate_bias", x, heads, width / heads);
     operand[2] = block_gate(e, "rg_lru.recurrent_gate_weight", "rg_lru.recurrent_gate_bias", x, heads, width / heads);
@@ -58,6 +61,7 @@ static DESCRIBE(short_describe)
     int bias = flag_of(args, SHORT_BIAS);
     size[0] = size[1] = size[2] = hidden.size;
     part(e, "projected", matrix(e, "in_proj", in[0], 3 * (uint64_t)hidden.size, GPUMEM_AXIS_CHANNEL, bias ? LINEAR_BIAS : 0), 3, names, size, piece);
+    state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, hidden.size, size_of(args, SHORT_KERNEL));
     y = convolve(e, "conv", binary(e, GPUMEM_OP_MUL, "gated", piece[0], piece[2]), size_of(args, SHORT_KERNEL), bias);
     y = binary(e, GPUMEM_OP_MUL, "product", piece[1], y);
     out[0] = matrix(e, "out_proj", y, hidden.size, GPUMEM_AXIS_HIDDEN, bias ? LINEAR_BIAS : 0);

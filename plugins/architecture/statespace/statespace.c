@@ -90,6 +90,8 @@ static DESCRIBE(mamba_describe)
     operand[0] = step(e, activate(e, convolve(e, "conv1d", piece[0], size_of(args, MAMBA_KERNEL), flag_of(args, MAMBA_CONV_BIAS)), act));
     select_steps(args, operand[0], norms, operand, e);
     operand[7] = piece[1];
+    state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, inner, size_of(args, MAMBA_KERNEL));
+    state(e, "ssm_state", in[0], GPUMEM_DTYPE_F32, inner, s.columns);
     y = of_dtype(e, gpumem_emit_same(e, "scanned", in[0]), GPUMEM_DTYPE_F32);
     if (y < e->ntensor)
         e->tensor[y].dim[e->tensor[y].ndim - 1] = extent(inner, GPUMEM_AXIS_CHANNEL);
@@ -167,6 +169,8 @@ static DESCRIBE(mamba2_describe)
     size[2] = heads;
     part(e, "projected", project(args, in[0], size[0] + size[1] + size[2], e), 3, names, size, piece);
     x = activate(e, convolve(e, "conv1d", piece[1], size_of(args, MAMBA2_KERNEL), flag_of(args, MAMBA2_CONV_BIAS)), act);
+    state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, size[1], size_of(args, MAMBA2_KERNEL));
+    state(e, "ssm_state", in[0], GPUMEM_DTYPE_F32, heads * (inner / heads), size_of(args, MAMBA2_STATE));
     y = run_heads(args, x, piece[2], e);
     if (flag_of(args, MAMBA2_NORM))
         y = gated_norm(e, "norm", y, piece[0], inner);
