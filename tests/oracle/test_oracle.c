@@ -551,9 +551,15 @@ static void buffers_row(const fields *f, tally *t)
             want.at[want.n++] = normalized(&arena, item);
             item = next;
         }
+        bool cut = want.n && want.at[want.n - 1][strlen(want.at[want.n - 1]) - 1] != ']'; /* the row has no end: all but its last entry must be there */
+        want.n -= cut;
         const char *have = buffers_of(&arena, model), *said = joined(&arena, &want);
-        t->compared++;
-        if (strcmp(have, said) != 0) {
+        bool well = cut || strcmp(have, said) == 0;
+        for (unsigned i = 0; i < want.n; i++)
+            well = well && strstr(have, want.at[i]);
+        t->compared += !cut;
+        t->listed += cut;
+        if (!well) {
             t->wrong++;
             fprintf(stderr, "buffers of %s (%s):\n  %s\nbut the table says\n  %s\n", f->at[0], f->at[2], have, said);
         }
