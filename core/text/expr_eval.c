@@ -724,6 +724,42 @@ static gpumem_status root(run *r, int function, const gm_value *arg, gm_value *o
     return GPUMEM_OK;
 }
 
+/* "3, 4,5": the integers between the commas. */
+static gpumem_status ints(run *r, const gm_value *arg, gm_value *out)
+{
+    const char *s = arg->v.s;
+    uint64_t most = 1;
+    gm_value *item;
+    gpumem_status status;
+    if (arg->type == GM_LIST) {
+        *out = *arg;
+        return GPUMEM_OK;
+    }
+    if (arg->type != GM_STRING)
+        return wrong(r, GM_FN_INTS, "a string of integers, or a list", arg);
+    for (uint32_t i = 0; i < arg->n; i++)
+        most += s[i] == ',';
+    if ((status = new_list(r, most, &item, out)) != GPUMEM_OK)
+        return status;
+    out->n = 0;
+    for (size_t at = 0; at < arg->n; at++) {
+        size_t n = strcspn(s + at, ","), blank = strspn(s + at, " ");
+        size_t end = n;
+        blank = blank < n ? blank : n;
+        while (end > blank && s[at + end - 1] == ' ')
+            end--;
+        if (end > blank) {
+            size_t sign = s[at + blank] == '-';
+            item[out->n] = gm_int(0);
+            if (end == blank + sign || strspn(s + at + blank + sign, "0123456789") < end - blank - sign || !gm_int_from(s + at + blank, end - blank, &item[out->n].v.i))
+                return wrong(r, GM_FN_INTS, "a string of integers, or a list", arg);
+            out->n++;
+        }
+        at += n;
+    }
+    return GPUMEM_OK;
+}
+
 static gpumem_status call(run *r, const gm_node *e, gm_value *out)
 {
     gm_value arg[GM_MAX_ARGS];
@@ -754,6 +790,7 @@ static gpumem_status call(run *r, const gm_node *e, gm_value *out)
     case GM_FN_COUNT: return count(r, arg, e->n, out);
     case GM_FN_SQRT:
     case GM_FN_LOG2: return root(r, e->u.function, arg, out);
+    case GM_FN_INTS: return ints(r, arg, out);
     default: return fail(r, GPUMEM_EINTERNAL, "function %d is not there", (int)e->u.function);
     }
 }

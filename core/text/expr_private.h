@@ -31,7 +31,7 @@ typedef enum gm_compare { GM_EQ, GM_NE, GM_LT, GM_LE, GM_GT, GM_GE, GM_IN, GM_NO
 
 typedef enum gm_function {
     GM_FN_LEN, GM_FN_INT, GM_FN_CEIL, GM_FN_FLOOR, GM_FN_MIN, GM_FN_MAX, GM_FN_ABS, GM_FN_LIST, GM_FN_RANGE, GM_FN_EVERY, GM_FN_PICK,
-    GM_FN_CHARS, GM_FN_IS_LIST, GM_FN_IS_MAP, GM_FN_REPLACE, GM_FN_GET, GM_FN_SUM, GM_FN_COUNT, GM_FN_SQRT, GM_FN_LOG2, GM_FN_K, GM_FN_HAS, GM_FN_END
+    GM_FN_CHARS, GM_FN_IS_LIST, GM_FN_IS_MAP, GM_FN_REPLACE, GM_FN_GET, GM_FN_SUM, GM_FN_COUNT, GM_FN_SQRT, GM_FN_LOG2, GM_FN_INTS, GM_FN_K, GM_FN_HAS, GM_FN_END
 } gm_function;
 
 #define GM_MAX_ARGS 4 /* of functions that do not take any number of them */
