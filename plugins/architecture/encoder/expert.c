@@ -50,6 +50,35 @@ DESCRIBE(grouped_describe)
     return (gpumem_status)e->status;
 }
 
+const gpumem_paramdef integers_params[INTEGERS_N] = {
+    WORD("integers_of", NULL, "what the module is: matrix, embedding, norm or activation"),
+    SIZE("integers_rows", "1", "first extent of its weight"),
+    SIZE("integers_columns", "1", "second extent of its weight"),
+};
+
+/* QuantLinear, QuantEmbedding, IntLayerNorm, QuantAct of models/ibert: buffers. */
+DESCRIBE(integers_describe)
+{
+    static const char *const kinds[] = {"matrix", "embedding", "norm", "activation", NULL};
+    static const struct { int kind; const char *name; int what; } buffers[] = { /* what: 0 the weight's extents, 1 its rows, 2 one number */
+        {0, "weight_integer", 0}, {0, "fc_scaling_factor", 1}, {0, "bias_integer", 1}, {1, "weight_scaling_factor", 2}, {1, "weight_integer", 0},
+        {2, "shift", 2}, {2, "activation.x_min", 2}, {2, "activation.x_max", 2}, {2, "activation.act_scaling_factor", 2},
+        {3, "x_min", 2}, {3, "x_max", 2}, {3, "act_scaling_factor", 2},
+    };
+    int kind = choice_of(args, INTEGERS_KIND, kinds);
+    gpumem_dim dim[2], one = extent(1, GPUMEM_AXIS_NONE);
+    (void)in;
+    (void)out;
+    if (kind < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "integers_of is none of matrix, embedding, norm, activation");
+    dim[0] = extent(size_of(args, INTEGERS_ROWS), GPUMEM_AXIS_NONE);
+    dim[1] = extent(size_of(args, INTEGERS_COLUMNS), GPUMEM_AXIS_NONE);
+    for (size_t i = 0; i < COUNT(buffers); i++)
+        if (buffers[i].kind == kind)
+            gpumem_emit_tensor(e, buffers[i].name, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, buffers[i].what ? 1 : 2, buffers[i].what == 2 ? &one : dim);
+    return (gpumem_status)e->status;
+}
+
 const gpumem_paramdef experts_params[EXPERTS_N] = {
     SIZE("experts", NULL, "how many there are"),
     SIZE("intermediate", NULL, "width between the matrices of each"),
