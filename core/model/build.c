@@ -341,11 +341,13 @@ static gpumem_status run_component(gm_build *b, const gm_step *st, const gpumem_
 
 static const char *renamed(const gm_step *st, const char *own, const char **rest)
 {
-    size_t n = strcspn(own, ".");
-    *rest = own + n;
-    for (uint32_t i = 0; i < st->nrename; i++)
-        if (strncmp(st->rename[i].from, own, n) == 0 && st->rename[i].from[n] == 0)
+    for (uint32_t i = 0; i < st->nrename; i++) {
+        size_t n = strlen(st->rename[i].from);
+        if (strncmp(st->rename[i].from, own, n) == 0 && (own[n] == '.' || own[n] == 0)) {
+            *rest = own + n;
             return st->rename[i].to;
+        }
+    }
     *rest = own;
     return "";
 }

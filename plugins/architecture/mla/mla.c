@@ -1,7 +1,7 @@
 /* mla: attention over a compressed latent of keys and values, as models/deepseek_v3 of transformers 5.23 runs it. */
 #include "../emit.h"
 
-enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, DROPOUT, NPARAM };
+enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, GATED, DROPOUT, NPARAM };
 
 static const gpumem_paramdef params[NPARAM] = {
     SIZE("heads", NULL, "query heads"),
@@ -14,6 +14,7 @@ static const gpumem_paramdef params[NPARAM] = {
     WORD("rotary", "'interleave'", "interleave (pairs) or half"),
     FLAG("mla_bias", "false", "biases of the compressing matrices and of the output matrix"),
     FLAG("mla_scaled", "false", "queries and the latent are scaled by operators of their own (models/longcat_flash)"),
+    FLAG("mla_gated", "false", "queries and a gate of the result come from one matrix over the latent before and behind its norm (models/axk2)"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
 };
 
@@ -21,7 +22,7 @@ typedef struct mla_spec {
     gpumem_dim heads;
     uint64_t nope, rope, value;
     unsigned flags, rotary;
-    uint32_t dropout;
+    uint32_t dropout, gate; /* gate: or GPUMEM_NONE */
     int scaled;
 } mla_spec;
 
@@ -51,13 +52,33 @@ static void halve(gpumem_emit *e, const char *name, uint32_t x, gpumem_dim heads
     step(e, part[1]);
 }
 
-static uint32_t query(const gpumem_args *args, const mla_spec *s, uint32_t x, gpumem_emit *e)
+/* AXK2Attention: both from the latent and its norm side by side. */
+static uint32_t query_and_gate(mla_spec *s, uint32_t x, gpumem_emit *e)
+{
+    static const char *const names[] = {"query", "gate"};
+    uint64_t head = s->nope + s->rope;
+    uint32_t both[2], part[2], y;
+    both[0] = norm(e, "q_a_layernorm", x);
+    both[1] = x;
+    y = gpumem_emit_like(e, "latents", x, extent(2 * (uint64_t)last_of(e, x).size, GPUMEM_AXIS_NONE));
+    gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "latents", 2, both, 1, &y);
+    y = matrix(e, "q_gate_proj", y, extent(s->heads.size * (head + s->value), GPUMEM_AXIS_HEADS), 0);
+    halve(e, "query_gate", y, s->heads, head, s->value, names, part);
+    s->gate = step(e, gpumem_emit_like(e, "gate", x, extent(s->heads.size * s->value, GPUMEM_AXIS_HEADS)));
+    operate(e, GPUMEM_OP_COPY, 0, "gate", part[1], GPUMEM_NONE, s->gate);
+    return part[0];
+}
+
+static uint32_t query(const gpumem_args *args, mla_spec *s, uint32_t x, gpumem_emit *e)
 {
     gpumem_dim width = extent(s->heads.size * (s->nope + s->rope), GPUMEM_AXIS_HEADS);
     uint32_t weight = GPUMEM_NONE;
     if (is_null(args, Q_RANK))
         return matrix(e, "q_proj", x, width, 0);
-    x = norm(e, "q_a_layernorm", matrix(e, "q_a_proj", x, extent(size_of(args, Q_RANK), GPUMEM_AXIS_NONE), s->flags));
+    x = matrix(e, "q_a_proj", x, extent(size_of(args, Q_RANK), GPUMEM_AXIS_NONE), s->flags);
+    if (flag_of(args, GATED))
+        return query_and_gate(s, x, e);
+    x = norm(e, "q_a_layernorm", x);
     if (!is_null(args, QUERY_DIM))
         weight = gpumem_emit_weight(e, "q_b_proj.weight", GPUMEM_FAMILY_MATRIX, extent(s->heads.size * size_of(args, QUERY_DIM), GPUMEM_AXIS_HEADS), last_of(e, x));
     return linear(e, "q_b_proj", GPUMEM_FAMILY_MATRIX, x, weight, width, 0);
@@ -101,13 +122,14 @@ static uint32_t attend(const mla_spec *s, const uint32_t *qkv, uint32_t x, gpume
     return copied;
 }
 
-static void describe_core(const gpumem_args *args, const mla_spec *s, const uint32_t *in, uint32_t *out, gpumem_emit *e)
+static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
     static const char *const q_parts[] = {"q_pass", "q_rot"}, *const latent_parts[] = {"latent", "k_rot"}, *const kv_parts[] = {"k_pass", "value"};
     gpumem_dim width = extent(s->nope + s->rope, GPUMEM_AXIS_HEAD_DIM);
     uint64_t rank = size_of(args, KV_RANK);
     uint32_t q[2], latent[2], kv[2], qkv[3], y;
-    halve(e, "query", query(args, s, in[0], e), s->heads, s->nope, s->rope, q_parts, q);
+    y = query(args, s, in[0], e);
+    halve(e, "query", y, s->gate == GPUMEM_NONE ? s->heads : NO_DIM, s->nope, s->rope, q_parts, q);
     y = matrix(e, "kv_a_proj_with_mqa", in[0], extent(rank + s->rope, GPUMEM_AXIS_NONE), s->flags);
     halve(e, "latent", y, NO_DIM, rank, s->rope, latent_parts, latent);
     latent[0] = step(e, norm(e, "kv_a_layernorm", latent[0]));
@@ -126,7 +148,10 @@ static void describe_core(const gpumem_args *args, const mla_spec *s, const uint
     qkv[1] = step(e, gpumem_emit_like(e, "k", kv[0], width));
     operate(e, GPUMEM_OP_COPY, 0, "key", kv[0], latent[1], qkv[1]); /* both into a new tensor, k_rot once for every head */
     qkv[2] = kv[1];
-    out[0] = matrix(e, "o_proj", attend(s, qkv, in[0], e), last_of(e, in[0]), s->flags);
+    y = attend(s, qkv, in[0], e);
+    if (s->gate != GPUMEM_NONE)
+        y = binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, s->gate, GPUMEM_ACT_SIGMOID));
+    out[0] = matrix(e, "o_proj", y, last_of(e, in[0]), s->flags);
 }
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
@@ -142,6 +167,9 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.rotary = (unsigned)rotary;
     s.dropout = probability_of(args, DROPOUT);
     s.scaled = flag_of(args, SCALED);
+    s.gate = GPUMEM_NONE;
+    if (flag_of(args, GATED) && is_null(args, Q_RANK))
+        return gpumem_because(args, GPUMEM_EINVAL, "a gate needs compressed queries: q_lora_rank is null");
     if (rotary < 0 || rotary == GPUMEM_ROTARY_CAT)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is neither half nor interleave");
     if (s.dropout == GPUMEM_NONE)

@@ -4,7 +4,7 @@
 
 enum {
     EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
-    CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, NPARAM
+    CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, RESULT_BIAS, NPARAM
 };
 
 static const gpumem_paramdef params[NPARAM] = {
@@ -34,6 +34,7 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("shared_bias", "false", "the shared expert has biases"),
     FLAG("shared_gate", "false", "the shared expert is weighted by a sigmoid"),
     FLAG("shared_first", "false", "the shared expert runs before the router"),
+    FLAG("moe_bias", "false", "a bias is added to the result (models/jetmoe)"),
 };
 
 typedef struct moe_spec {
@@ -231,13 +232,63 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     if (size_or(args, SHARED_WIDTH, 0) && beside == GPUMEM_NONE)
         beside = shared(args, &s, in[0], e);
     out[0] = beside == GPUMEM_NONE ? y : binary(e, GPUMEM_OP_ADD, "with_shared", y, beside);
+    if (flag_of(args, RESULT_BIAS))
+        out[0] = binary(e, GPUMEM_OP_ADD, "biased", out[0], vector(e, "", "bias", GPUMEM_FAMILY_BIAS, s.hidden));
+    return (gpumem_status)e->status;
+}
+
+/* ---- retrieved: DogeCDMoE: experts are pairs of vectors, found by two keys ---- */
+
+enum { RETRIEVED_EXPERTS, RETRIEVED_TOP, RETRIEVED_KEYS, RETRIEVED_ACT, RETRIEVED_N };
+static const gpumem_paramdef retrieved_params[RETRIEVED_N] = {
+    SIZE("experts", NULL, "experts, each a row of two tables"),
+    SIZE("experts_top", NULL, "experts that a token uses"),
+    SIZE("expert_keys", NULL, "keys of each of the two kinds: the root of the experts"),
+    WORD("act", NULL, "activation function, as transformers/activations.py names it"),
+};
+
+static uint32_t looked_up(gpumem_emit *e, const char *name, uint32_t indices, uint32_t x, gpumem_dim experts)
+{
+    char s[PATH_ROOM];
+    uint32_t operand[2], y = gpumem_emit_like(e, name, x, extent(last_of(e, indices).size * (uint64_t)last_of(e, x).size, GPUMEM_AXIS_NONE));
+    operand[0] = indices;
+    operand[1] = gpumem_emit_weight(e, join(e, s, name, "weight"), GPUMEM_FAMILY_EMBEDDING, experts, last_of(e, x));
+    gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, name, 2, operand, 1, &y);
+    return y;
+}
+
+static gpumem_status retrieved_describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
+{
+    gpumem_dim experts = extent(size_of(args, RETRIEVED_EXPERTS), GPUMEM_AXIS_EXPERT), top = extent(size_of(args, RETRIEVED_TOP), GPUMEM_AXIS_NONE);
+    uint32_t act = activation_of(args->param[RETRIEVED_ACT].v.s), operand[2], chosen[2], down, up, y;
+    gpumem_op *op;
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    operand[0] = in[0];
+    operand[1] = gpumem_emit_weight(e, "router_gate.weight", GPUMEM_FAMILY_ROUTER, extent(2 * size_of(args, RETRIEVED_KEYS), GPUMEM_AXIS_NONE), last_of(e, in[0]));
+    chosen[0] = step(e, gpumem_emit_like(e, "weights", in[0], top));
+    chosen[1] = step(e, of_dtype(e, gpumem_emit_like(e, "indices", in[0], top), GPUMEM_DTYPE_I64));
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, GPUMEM_ROUTER_SOFTMAX_TOP, "route", 2, operand, 2, chosen);
+    if (op) {
+        op->attr[0] = experts.size;
+        op->attr[1] = top.size;
+        op->attr[2] = op->attr[3] = 1;
+    }
+    down = looked_up(e, "down_embed", chosen[1], in[0], experts);
+    up = looked_up(e, "up_embed", chosen[1], in[0], experts);
+    y = gpumem_emit_like(e, "scores", in[0], top);
+    operate(e, GPUMEM_OP_MATMUL, 0, "scores", down, in[0], y);
+    y = binary(e, GPUMEM_OP_MUL, "weighted", activate(e, y, act), chosen[0]);
+    out[0] = gpumem_emit_same(e, "retrieved", in[0]);
+    operate(e, GPUMEM_OP_MATMUL, 0, "retrieved", y, up, out[0]);
     return (gpumem_status)e->status;
 }
 
 /* narrow: what the experts work on, where it is not x; weights and indices: of another router. */
-static const char *const ins[] = {"x", "narrow?", "weights?", "indices?"}, *const outs[] = {"y"};
+static const char *const ins[] = {"x", "narrow?", "weights?", "indices?"}, *const outs[] = {"y"}, *const x_in[] = {"x"};
 static const gpumem_component components[] = {
     {"moe", "experts behind a router", params, NPARAM, COUNT(ins), COUNT(outs), ins, outs, describe},
+    {"retrieved", "experts of one row and one column, found by two keys", retrieved_params, RETRIEVED_N, 1, 1, x_in, outs, retrieved_describe},
 };
 static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
 
