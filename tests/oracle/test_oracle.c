@@ -404,7 +404,7 @@ END_TEST
 
 /* ---- buffers.txt: buffers of one model a type, in fp32 ---- */
 
-typedef struct names { char *at[64]; unsigned n; } names;
+typedef struct names { char *at[128]; unsigned n; } names;
 
 static void buffer_line(gpumem_text *out, const gpumem_description *d, const gpumem_tensor *tensor, uint64_t count)
 {
@@ -448,8 +448,8 @@ static const char *joined(gm_arena *arena, names *l)
 static const char *buffers_of(gm_arena *arena, const gpumem_model *m)
 {
     const gpumem_description *d = gpumem_model_description(m);
-    const gpumem_tensor *of[64];
-    uint64_t count[64];
+    const gpumem_tensor *of[128];
+    uint64_t count[128];
     names l = {0};
     for (uint32_t b = 0; b < d->nblock; b++)
         for (uint32_t i = d->block[b].tensor0; i < d->block[b].tensor0 + d->block[b].ntensor; i++) {
@@ -460,7 +460,7 @@ static const char *buffers_of(gm_arena *arena, const gpumem_model *m)
             while (k < l.n && (strcmp(d->string + of[k]->name, d->string + t->name) != 0 || of[k]->dtype != t->dtype || of[k]->ndim != t->ndim ||
                                memcmp(of[k]->dim, t->dim, t->ndim * sizeof *t->dim) != 0))
                 k++;
-            ck_assert_uint_lt(k, 64);
+            ck_assert_uint_lt(k, 128);
             if (k == l.n) {
                 of[l.n] = t;
                 count[l.n++] = 0;
