@@ -76,7 +76,7 @@ static void put_sizes(gpumem_text *t, const subject *s, const terminal *term)
 
 static const char *dtype_name(unsigned dtype)
 {
-    static const char *const names[GPUMEM_DTYPE_END] = {"model", "float32", "int64", "int32", "bool"};
+    static const char *const names[GPUMEM_DTYPE_END] = {"model", "float32", "int64", "int32", "bool", "bfloat16", "complex64"};
     return dtype < GPUMEM_DTYPE_END ? names[dtype] : NULL;
 }
 

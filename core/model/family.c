@@ -254,7 +254,7 @@ static int port_id(gm_family *f, const char *name, size_t n, gpumem_error *err)
 
 static int dtype_of(const gm_value *v)
 {
-    static const char *const name[] = {"model", "float32", "int64", "int32", "bool"};
+    static const char *const name[] = {"model", "float32", "int64", "int32", "bool", "bfloat16", "complex64"};
     for (int i = 0; v && v->type == GM_STRING && i < (int)COUNT(name); i++)
         if (strcmp(v->v.s, name[i]) == 0)
             return i;
@@ -270,7 +270,7 @@ static gpumem_status check_shape(const char *file, const char *what, const gm_va
 
 static gpumem_status bad_dtype(const char *file, const gm_value *at, gpumem_error *err)
 {
-    return gm_fail(err, GPUMEM_EPLUGIN, file, at->line, at->column, "dtype: expected model, float32, int64, int32 or bool");
+    return gm_fail(err, GPUMEM_EPLUGIN, file, at->line, at->column, "dtype: expected model, float32, int64, int32, bool, bfloat16 or complex64");
 }
 
 static gpumem_status load_inputs(gm_family *f, const gm_source *src, gpumem_error *err)

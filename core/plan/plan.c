@@ -274,7 +274,8 @@ static gpumem_status add_formats(gm_planner *p, const gm_manifest *m, gpumem_err
 static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
 {
     static const gpumem_format fixed[GPUMEM_NFORMATS] = {
-        {"f32", 1, {{1, 1, 32, 0}}}, {"i64", 1, {{1, 1, 64, 0}}}, {"i32", 1, {{1, 1, 32, 0}}}, {"bool", 1, {{1, 1, 8, 0}}}};
+        {"f32", 1, {{1, 1, 32, 0}}}, {"i64", 1, {{1, 1, 64, 0}}}, {"i32", 1, {{1, 1, 32, 0}}}, {"bool", 1, {{1, 1, 8, 0}}},
+        {"bf16", 1, {{1, 1, 16, 0}}}, {"c64", 1, {{1, 1, 64, 0}}}};
     const gm_manifest *from[] = {p->precision.base, p->precision.manifest};
     uint32_t n = GPUMEM_NFORMATS;
     gpumem_status s = GPUMEM_OK;
@@ -295,8 +296,10 @@ static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
 
 static uint16_t fixed_format(uint8_t dtype)
 {
-    return (uint16_t)(dtype == GPUMEM_DTYPE_F32 ? GPUMEM_FORMAT_F32 : dtype == GPUMEM_DTYPE_I64 ? GPUMEM_FORMAT_I64
-                    : dtype == GPUMEM_DTYPE_I32 ? GPUMEM_FORMAT_I32 : GPUMEM_FORMAT_BOOL);
+    static const uint16_t format[GPUMEM_DTYPE_END] = {
+        [GPUMEM_DTYPE_F32] = GPUMEM_FORMAT_F32, [GPUMEM_DTYPE_I64] = GPUMEM_FORMAT_I64, [GPUMEM_DTYPE_I32] = GPUMEM_FORMAT_I32,
+        [GPUMEM_DTYPE_BOOL] = GPUMEM_FORMAT_BOOL, [GPUMEM_DTYPE_BF16] = GPUMEM_FORMAT_BF16, [GPUMEM_DTYPE_C64] = GPUMEM_FORMAT_C64};
+    return format[dtype];
 }
 
 static void args_of(const gm_chosen *c, gpumem_args *args, char *why, uint32_t n)

@@ -408,7 +408,7 @@ typedef struct names { char *at[128]; unsigned n; } names;
 
 static void buffer_line(gpumem_text *out, const gpumem_description *d, const gpumem_tensor *tensor, uint64_t count)
 {
-    static const char *const dtype[] = {"float32", "float32", "int64", "int32", "bool"};
+    static const char *const dtype[] = {"float32", "float32", "int64", "int32", "bool", "float32", "complex64"}; /* as normalized() writes them */
     for (const char *s = d->string + tensor->name; *s; s++)
         if (strncmp(s, "{i}", 3) == 0) {
             gpumem_text_char(out, '*');
@@ -499,7 +499,7 @@ static void config_of_id(const char *id, gpumem_text *json)
                 gm_value_json(gm_value_get(ids[i], "config"), json);
 }
 
-/* Without precision: what follows it is written as fp32 in both, and complex numbers are two of them. */
+/* Without precision: what follows it is written as fp32 in both. */
 static char *normalized(gm_arena *arena, char *item)
 {
     static const char *const wide[] = {" bfloat16 [", " float16 ["};
@@ -509,10 +509,6 @@ static char *normalized(gm_arena *arena, char *item)
             snprintf(text, sizeof text, "%.*s float32 [%s", (int)(found - item), item, found + strlen(wide[i]));
             return gm_arena_strdup(arena, text);
         }
-    if ((found = strstr(item, " complex64 ["))) {
-        snprintf(text, sizeof text, "%.*s float32%.*s, 2]", (int)(found - item), item, (int)(strlen(found) - 11), found + 10);
-        return gm_arena_strdup(arena, text);
-    }
     return item;
 }
 

@@ -102,7 +102,8 @@ enum { /* what a weight is part of, for people */
     GPUMEM_PART_NORM, GPUMEM_PART_MIXER, GPUMEM_PART_HEAD, GPUMEM_PART_TOWER, GPUMEM_PART_PROJECTOR, GPUMEM_PART_END
 };
 enum { /* MODEL: as the precision says.  The others are what they are in every precision. */
-    GPUMEM_DTYPE_MODEL, GPUMEM_DTYPE_F32, GPUMEM_DTYPE_I64, GPUMEM_DTYPE_I32, GPUMEM_DTYPE_BOOL, GPUMEM_DTYPE_END
+    GPUMEM_DTYPE_MODEL, GPUMEM_DTYPE_F32, GPUMEM_DTYPE_I64, GPUMEM_DTYPE_I32, GPUMEM_DTYPE_BOOL, GPUMEM_DTYPE_BF16,
+    GPUMEM_DTYPE_C64, GPUMEM_DTYPE_END
 };
 enum { /* how often a tensor exists: once for each time its block runs, or once for all of them */
     GPUMEM_SCOPE_INSTANCE, GPUMEM_SCOPE_MODEL, GPUMEM_SCOPE_END
@@ -473,7 +474,7 @@ typedef struct gpumem_architecture_ops {
 #define GPUMEM_MAX_FORMAT_PARTS 4
 typedef struct gpumem_format_part { uint32_t rows, cols, bits, fixed; } gpumem_format_part;
 typedef struct gpumem_format { const char *name; uint32_t npart; gpumem_format_part part[GPUMEM_MAX_FORMAT_PARTS]; } gpumem_format;
-enum { GPUMEM_FORMAT_F32, GPUMEM_FORMAT_I64, GPUMEM_FORMAT_I32, GPUMEM_FORMAT_BOOL, GPUMEM_NFORMATS }; /* always the first */
+enum { GPUMEM_FORMAT_F32, GPUMEM_FORMAT_I64, GPUMEM_FORMAT_I32, GPUMEM_FORMAT_BOOL, GPUMEM_FORMAT_BF16, GPUMEM_FORMAT_C64, GPUMEM_NFORMATS }; /* always the first */
 
 enum {
     GPUMEM_IS_WEIGHTS, GPUMEM_IS_BUFFERS, GPUMEM_IS_GRADIENTS, GPUMEM_IS_OPTIMIZER, GPUMEM_IS_ACTIVATIONS, GPUMEM_IS_CACHE,
