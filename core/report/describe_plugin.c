@@ -7,13 +7,21 @@
 
 typedef struct relay { gpumem_host *host; int (*each)(void *, const gpumem_candidate *); void *self; } relay;
 
+/* One that others are like, and no model type: it lacks what they bring. */
+static bool is_base(gpumem_host *host, const char *id)
+{
+    const gm_manifest *m;
+    return gm_registry_find(host->registry, GPUMEM_KIND_FAMILY, id, &m, NULL) == GPUMEM_OK && gm_value_get(m->root, "classes") == NULL &&
+           gm_value_get(m->root, "like") == NULL;
+}
+
 /* A family is well when every step of it resolves. */
 static int relay_one(void *self, const gpumem_candidate *c)
 {
     relay *r = self;
     gpumem_candidate own = *c;
     gm_family *f;
-    if (c->kind == GPUMEM_KIND_FAMILY && !c->shadowed && c->error.status == GPUMEM_OK) {
+    if (c->kind == GPUMEM_KIND_FAMILY && !c->shadowed && c->error.status == GPUMEM_OK && !is_base(r->host, c->id)) {
         gpumem_status s = gm_host_family(r->host, c->id, &f, &own.error);
         if (s == GPUMEM_OK)
             gm_family_check(f, &own.error);
