@@ -1,6 +1,6 @@
 /* vision: the parts of towers for images and sounds that text models lack: patch embeddings and convolutions (nn.Conv1d, 2d, 3d), learned
  * tokens, positions and gates, patch mergers, batch norms, nn.MultiheadAttention. */
-#include "../emit.h"
+#include "vision.h"
 
 /* ---- extents ---- */
 
@@ -277,6 +277,7 @@ static const gpumem_component components[] = {
     COMPONENT(batchnorm, "batch norm, with its running statistics", x_in, y_out),
     COMPONENT(merge, "neighbouring rows side by side", x_in, y_out),
     COMPONENT(multihead, "attention whose matrices are one parameter, to a memory or to x itself", pair_in, y_out),
+    COMPONENT(hmlp, "patches folded step by step, a matrix for each step", pixels_in, x_out),
     {"clips", "limits of clipped matrices: four numbers each", clips_params, COUNT(clips_params), 0, 0, NULL, NULL, clips_describe},
 };
 static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
