@@ -12,6 +12,7 @@ enum { NGRAM_HEADS, NGRAM_HEAD_DIM, NGRAM_BUCKETS, NGRAM_DROPOUT, NGRAM_N };
 enum { STREAMS_COUNT, STREAMS_N };
 enum { PREDICTED_COUNT, PREDICTED_N };
 enum { DISTANCES_HEADS, DISTANCES_HEAD_DIM, DISTANCES_DROPOUT, DISTANCES_N };
+enum { CHAIN_LENGTH, CHAIN_INTERMEDIATE, CHAIN_ACT, CHAIN_N };
 enum { INTEGERS_KIND, INTEGERS_ROWS, INTEGERS_COLUMNS, INTEGERS_N };
 enum { TABLE_ROWS, TABLE_WIDTH, TABLE_N };
 enum { SLICE_WIDTH, SLICE_N };
@@ -24,7 +25,7 @@ enum { EXPERTS_COUNT, EXPERTS_WIDTH, EXPERTS_ACT, EXPERTS_UP, EXPERTS_DOWN, EXPE
 extern const gpumem_paramdef adapters_params[ADAPTERS_N], relative_params[RELATIVE_N], axial_params[AXIAL_N], hashed_params[HASHED_N],
     ngram_params[NGRAM_N], streams_params[STREAMS_N], predicted_params[PREDICTED_N],
     attend_params[ATTEND_N], conv1d_params[CONV1D_N], grouped_params[GROUPED_N], disentangled_params[DISENTANGLED_N], experts_params[EXPERTS_N],
-    distances_params[DISTANCES_N], table_params[TABLE_N], slice_params[SLICE_N], integers_params[INTEGERS_N];
+    distances_params[DISTANCES_N], table_params[TABLE_N], slice_params[SLICE_N], integers_params[INTEGERS_N], chain_params[CHAIN_N];
 
 DESCRIBE(adapters_describe);
 DESCRIBE(relative_describe);
@@ -42,6 +43,7 @@ DESCRIBE(distances_describe);
 DESCRIBE(table_describe);
 DESCRIBE(slice_describe);
 DESCRIBE(integers_describe);
+DESCRIBE(chain_describe);
 
 typedef struct attend_spec { uint64_t heads, dim, value; uint32_t dropout; int causal; } attend_spec;
 

@@ -21,6 +21,7 @@ static const gpumem_component components[] = {
     COMPONENT(grouped, "one matrix for each group of channels", x_in, y_out),
     COMPONENT(disentangled, "attention with scores between tokens and distances, both ways", related_in, y_out),
     COMPONENT(experts, "mixture of experts that are modules of their own, each with a limited number of tokens", x_in, y_out),
+    COMPONENT(chain, "feed forward networks one after the other, each with its residual and norm", x_in, y_out),
     {"integers", "what arithmetic in integers keeps beside a module's parameters", integers_params, COUNT(integers_params), 0, 0, NULL, NULL, integers_describe},
     COMPONENT(streams, "x, and beside it a stream for each further token that is predicted", x_in, x_out),
     COMPONENT(predicted, "the streams that predict", x_in, x_out),

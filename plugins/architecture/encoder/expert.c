@@ -50,6 +50,53 @@ DESCRIBE(grouped_describe)
     return (gpumem_status)e->status;
 }
 
+static char *digits(char *at, uint64_t n)
+{
+    char s[24];
+    unsigned k = 0;
+    do
+        s[k++] = (char)('0' + n % 10);
+    while ((n /= 10) != 0);
+    while (k)
+        *at++ = s[--k];
+    *at = 0;
+    return at;
+}
+
+/* ---- chain ---- */
+
+const gpumem_paramdef chain_params[CHAIN_N] = {
+    SIZE("chain_length", NULL, "how many there are"),
+    SIZE("intermediate", NULL, "width between the matrices of each"),
+    WORD("act", NULL, "activation function, as transformers/activations.py names it"),
+};
+
+/* FFNLayer of models/mobilebert. */
+DESCRIBE(chain_describe)
+{
+    gpumem_dim width = last_of(e, in[0]), inner = extent(size_of(args, CHAIN_INTERMEDIATE), GPUMEM_AXIS_FFN);
+    uint32_t act = activation_of(args->param[CHAIN_ACT].v.s), x = in[0];
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    if (size_of(args, CHAIN_LENGTH) > 1000)
+        return gpumem_because(args, GPUMEM_EINVAL, "chain_length is more than 1000");
+    for (uint64_t i = 0; i < size_of(args, CHAIN_LENGTH); i++) {
+        char number[24], s[PATH_ROOM], t[PATH_ROOM];
+        uint32_t y, operand[3];
+        digits(number, i);
+        y = activate(e, linear(e, join(e, s, number, "intermediate.dense"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, inner, LINEAR_BIAS), act);
+        y = linear(e, join(e, s, number, "output.dense"), GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, width, LINEAR_BIAS);
+        operand[0] = binary(e, GPUMEM_OP_ADD, "add", y, x);
+        join(e, t, number, "output.LayerNorm");
+        operand[1] = vector(e, t, "weight", GPUMEM_FAMILY_NORM, width);
+        operand[2] = vector(e, t, "bias", GPUMEM_FAMILY_NORM, width);
+        x = gpumem_emit_same(e, "normed", operand[0]);
+        gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, GPUMEM_NORM_PLAIN, "layernorm", 3, operand, 1, &x);
+    }
+    out[0] = x;
+    return (gpumem_status)e->status;
+}
+
 const gpumem_paramdef integers_params[INTEGERS_N] = {
     WORD("integers_of", NULL, "what the module is: matrix, embedding, norm or activation"),
     SIZE("integers_rows", "1", "first extent of its weight"),
@@ -89,19 +136,6 @@ const gpumem_paramdef experts_params[EXPERTS_N] = {
     FLAG("router_bias", "false", "the router has a bias"),
     SIZE("experts_top", "1", "experts that a token goes through"),
 };
-
-static char *digits(char *at, uint64_t n)
-{
-    char s[24];
-    unsigned k = 0;
-    do
-        s[k++] = (char)('0' + n % 10);
-    while ((n /= 10) != 0);
-    while (k)
-        *at++ = s[--k];
-    *at = 0;
-    return at;
-}
 
 /* A weight of one of the experts, and its bias. */
 static void one_expert(gpumem_emit *e, uint64_t number, const char *name, gpumem_dim out, gpumem_dim in, int bias)
