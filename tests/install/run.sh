@@ -131,5 +131,5 @@ is "a precision" "$(alone "$bin/gpumem" infer phi-2 --plugin-dir "$examples/plug
             function matrix(r, c) { return up(r * c) + up(r * c / 128 * 4) }
             BEGIN { h = 2560; i = 10240; v = 51200
                 layer = 2 * matrix(1, h) + 4 * (matrix(h, h) + matrix(1, h)) + matrix(i, h) + matrix(1, i) + matrix(h, i) + matrix(1, h)
-                printf "%d", 2 * matrix(v, h) + matrix(1, v) + 2 * matrix(1, h) + 32 * layer }')"
+                printf "%.0f", 2 * matrix(v, h) + matrix(1, v) + 2 * matrix(1, h) + 32 * layer }')"
 echo "$checks checks"
