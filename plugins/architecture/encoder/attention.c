@@ -160,7 +160,26 @@ DESCRIBE(distances_describe)
     return (gpumem_status)e->status;
 }
 
-/* ---- table, slice ---- */
+/* ---- frames, table, slice ---- */
+
+const gpumem_paramdef frames_params[FRAMES_N] = {
+    SIZE("frame_count", NULL, "frames of a sequence: it is padded to them"),
+    SIZE("frame_width", NULL, "numbers of a frame"),
+};
+
+DESCRIBE(frames_describe)
+{
+    gpumem_dim dim[3];
+    if (e->tensor[in[0]].ndim < 1)
+        return GPUMEM_EINVAL;
+    dim[0] = e->tensor[in[0]].dim[0];
+    dim[1] = extent(size_of(args, FRAMES_COUNT), GPUMEM_AXIS_SEQ);
+    dim[2] = extent(size_of(args, FRAMES_WIDTH), GPUMEM_AXIS_CHANNEL);
+    out[0] = hold(e, gpumem_emit_tensor(e, "frames", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_MODEL);
+    make_new(e, "frames", GPUMEM_NONE, out[0]);
+    return (gpumem_status)e->status;
+}
+
 
 const gpumem_paramdef table_params[TABLE_N] = {
     SIZE("table_rows", NULL, "its rows"),

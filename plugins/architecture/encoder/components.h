@@ -14,6 +14,7 @@ enum { PREDICTED_COUNT, PREDICTED_N };
 enum { DISTANCES_HEADS, DISTANCES_HEAD_DIM, DISTANCES_DROPOUT, DISTANCES_N };
 enum { CHAIN_LENGTH, CHAIN_INTERMEDIATE, CHAIN_ACT, CHAIN_N };
 enum { INTEGERS_KIND, INTEGERS_ROWS, INTEGERS_COLUMNS, INTEGERS_N };
+enum { FRAMES_COUNT, FRAMES_WIDTH, FRAMES_N };
 enum { TABLE_ROWS, TABLE_WIDTH, TABLE_N };
 enum { SLICE_WIDTH, SLICE_N };
 enum { ATTEND_HEADS, ATTEND_HEAD_DIM, ATTEND_DROPOUT, ATTEND_CAUSAL, ATTEND_N };
@@ -25,7 +26,7 @@ enum { EXPERTS_COUNT, EXPERTS_WIDTH, EXPERTS_ACT, EXPERTS_UP, EXPERTS_DOWN, EXPE
 extern const gpumem_paramdef adapters_params[ADAPTERS_N], relative_params[RELATIVE_N], axial_params[AXIAL_N], hashed_params[HASHED_N],
     ngram_params[NGRAM_N], streams_params[STREAMS_N], predicted_params[PREDICTED_N],
     attend_params[ATTEND_N], conv1d_params[CONV1D_N], grouped_params[GROUPED_N], disentangled_params[DISENTANGLED_N], experts_params[EXPERTS_N],
-    distances_params[DISTANCES_N], table_params[TABLE_N], slice_params[SLICE_N], integers_params[INTEGERS_N], chain_params[CHAIN_N];
+    distances_params[DISTANCES_N], table_params[TABLE_N], slice_params[SLICE_N], integers_params[INTEGERS_N], chain_params[CHAIN_N], frames_params[FRAMES_N];
 
 DESCRIBE(adapters_describe);
 DESCRIBE(relative_describe);
@@ -44,6 +45,7 @@ DESCRIBE(table_describe);
 DESCRIBE(slice_describe);
 DESCRIBE(integers_describe);
 DESCRIBE(chain_describe);
+DESCRIBE(frames_describe);
 
 typedef struct attend_spec { uint64_t heads, dim, value; uint32_t dropout; int causal; } attend_spec;
 

@@ -5,7 +5,7 @@
     {#name, help, name##_params, COUNT(name##_params), COUNT(ins), COUNT(outs), ins, outs, name##_describe}
 
 static const char *const x_in[] = {"x"}, *const y_out[] = {"y"}, *const x_out[] = {"x"};
-static const char *const qkv_in[] = {"q", "k", "v", "bias?"}, *const related_in[] = {"x", "relative?"};
+static const char *const qkv_in[] = {"q", "k", "v", "bias?"}, *const ids_in[] = {"ids"}, *const related_in[] = {"x", "relative?"};
 
 static const gpumem_component components[] = {
     COMPONENT(adapters, "one of several narrow networks: one for each name; tokens go through that of their own", x_in, y_out),
@@ -22,6 +22,7 @@ static const gpumem_component components[] = {
     COMPONENT(disentangled, "attention with scores between tokens and distances, both ways", related_in, y_out),
     COMPONENT(experts, "mixture of experts that are modules of their own, each with a limited number of tokens", x_in, y_out),
     COMPONENT(chain, "feed forward networks one after the other, each with its residual and norm", x_in, y_out),
+    COMPONENT(frames, "so many frames of a spectrum for each sequence of ids, as input features", ids_in, x_out),
     {"integers", "what arithmetic in integers keeps beside a module's parameters", integers_params, COUNT(integers_params), 0, 0, NULL, NULL, integers_describe},
     COMPONENT(streams, "x, and beside it a stream for each further token that is predicted", x_in, x_out),
     COMPONENT(predicted, "the streams that predict", x_in, x_out),
