@@ -488,6 +488,19 @@ static gpumem_status check_required(gm_build *b, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+static gpumem_status make_warnings(gm_build *b, gpumem_error *err)
+{
+    const gm_family *f = b->frame->f;
+    gpumem_status s = f->unchecked ? gm_model_warn(b->m, f->unchecked, err) : GPUMEM_OK;
+    for (uint32_t i = 0; s == GPUMEM_OK && i < f->nwarn; i++) {
+        bool yes;
+        s = gm_values_true(&b->frame->values, f->warn[i].that, &yes, err);
+        if (s == GPUMEM_OK && !yes)
+            s = gm_model_warn(b->m, f->warn[i].say, err);
+    }
+    return s;
+}
+
 static gpumem_status build_family(gm_build *b, gpumem_error *err);
 
 static const gm_class *class_with(const gm_family *f, const char *task)
@@ -601,7 +614,7 @@ static gpumem_status build_family(gm_build *b, gpumem_error *err)
     gm_family *f = b->frame->f;
     bool first = true;
     gpumem_status s;
-    if ((s = make_dims(b, err)) != GPUMEM_OK || (s = check_required(b, err)) != GPUMEM_OK)
+    if ((s = make_dims(b, err)) != GPUMEM_OK || (s = check_required(b, err)) != GPUMEM_OK || (s = make_warnings(b, err)) != GPUMEM_OK)
         return s;
     for (uint32_t i = 0; i < f->nstack; i++) {
         gm_stack *st = &f->stack[i];

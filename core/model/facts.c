@@ -62,7 +62,7 @@ typedef struct lister {
     const gpumem_model *m;
     int (*each)(void *, const gpumem_stored_tensor *);
     void *self;
-    gpumem_text name, tied, stored;
+    gpumem_text name, tied, stored, begun;
     bool checkpoint, stop, failed;
 } lister;
 
@@ -77,24 +77,51 @@ static void put_name(gpumem_text *t, const char *name, uint32_t layer)
     }
 }
 
-static void give(lister *l, const gpumem_text *name, gpumem_stored_tensor *t)
+/* What a name begins with in checkpoints. */
+static const gpumem_text *begun(lister *l, const gpumem_text *name)
 {
+    const gm_family *f = l->m->subject.family;
+    for (uint32_t i = 0; l->checkpoint && name->s && i < f->nstored; i++) {
+        const gm_stored *s = &f->stored[i];
+        size_t n = s->first ? strlen(s->first) : 0;
+        if (n == 0 || strncmp(name->s, s->first, n) != 0 || name->s[n] != '.')
+            continue;
+        gpumem_text_clear(&l->begun);
+        gpumem_text_puts(&l->begun, s->as[0]);
+        gpumem_text_puts(&l->begun, name->s + n + (*s->as[0] == 0));
+        return &l->begun;
+    }
+    return name;
+}
+
+static void give(lister *l, const gpumem_text *own, gpumem_stored_tensor *t)
+{
+    const gpumem_text *name = begun(l, own);
     t->name = name->s ? name->s : "";
     l->failed |= name->failed;
     if (!l->stop && !l->failed)
         l->stop = l->each(l->self, t) != 0;
 }
 
-static const gm_stored *stored_as(const lister *l, const char *name)
+static const gm_stored *stored_in(const gm_family *f, const char *name)
 {
-    const gm_family *f = l->m->subject.family;
     size_t n = strlen(name);
-    for (uint32_t i = 0; l->checkpoint && i < f->nstored; i++) {
-        size_t k = strlen(f->stored[i].tensor);
-        if (k <= n && strcmp(name + n - k, f->stored[i].tensor) == 0 && (k == n || name[n - k - 1] == '.'))
-            return &f->stored[i];
+    for (uint32_t i = 0; i < f->nstored; i++) {
+        const gm_stored *s = &f->stored[i];
+        size_t k = strlen(s->tensor);
+        if (s->first == NULL && k <= n && strcmp(name + n - k, s->tensor) == 0 && (s->anywhere || k == n || name[n - k - 1] == '.'))
+            return s;
     }
     return NULL;
+}
+
+/* The family's own rule counts before those of the families of which it is composed. */
+static const gm_stored *stored_as(const lister *l, const char *name)
+{
+    const gm_stored *s = l->checkpoint ? stored_in(l->m->subject.family, name) : NULL;
+    for (uint32_t i = 0; l->checkpoint && s == NULL && i < l->m->npart; i++)
+        s = stored_in(l->m->part[i], name);
+    return s;
 }
 
 /* One piece of a tensor: the e-th entry of its first dimension, the k-th part of what is left. */
@@ -174,6 +201,7 @@ gpumem_status gpumem_model_tensors(const gpumem_model *m, bool checkpoint, int (
     gpumem_text_free(&l.name);
     gpumem_text_free(&l.tied);
     gpumem_text_free(&l.stored);
+    gpumem_text_free(&l.begun);
     return l.failed ? gm_no_memory(err) : GPUMEM_OK;
 }
 

@@ -347,7 +347,7 @@ static gpumem_status load_buffers(gm_family *f, const gm_source *src, gpumem_err
 
 static gpumem_status load_stored(gm_family *f, const gm_source *src, gpumem_error *err)
 {
-    static const gm_field field[] = {{"tensor", GM_IS(GM_STRING), true}, {"as", GM_IS(GM_LIST) | GM_IS(GM_STRING), true},
+    static const gm_field field[] = {{"tensor", GM_IS(GM_STRING), false}, {"first", GM_IS(GM_STRING), false}, {"as", GM_IS(GM_LIST) | GM_IS(GM_STRING), true},
                                      {"unstack", GM_IS(GM_BOOL), false}, {"transpose", GM_IS(GM_BOOL), false}};
     f->stored = gm_arena_zero(f->arena, src->checkpoint.n + 1u, sizeof *f->stored);
     if (f->stored == NULL)
@@ -359,14 +359,20 @@ static gpumem_status load_stored(gm_family *f, const gm_source *src, gpumem_erro
         if (s != GPUMEM_OK)
             return s;
         const gm_value *as = gm_value_get(at.value, "as"), *unstack = gm_value_get(at.value, "unstack"), *transpose = gm_value_get(at.value, "transpose");
-        to->tensor = gm_value_get(at.value, "tensor")->v.s;
+        const gm_value *tensor = gm_value_get(at.value, "tensor"), *first = gm_value_get(at.value, "first");
+        if ((tensor == NULL) == (first == NULL) || (first && as->type != GM_STRING))
+            return gm_fail(err, GPUMEM_EPLUGIN, at.file, at.value->line, at.value->column, "checkpoint: expected one of tensor and first, and one name where it is first");
+        to->tensor = tensor ? tensor->v.s : "";
+        to->first = first ? first->v.s : NULL;
+        to->anywhere = *to->tensor == '*';
+        to->tensor += to->anywhere;
         to->unstack = unstack && unstack->v.b;
         to->transpose = transpose && transpose->v.b;
         to->nas = as->type == GM_LIST ? as->n : 1;
         to->as = gm_arena_zero(f->arena, to->nas + 1u, sizeof *to->as);
         if (to->as == NULL)
             return gm_no_memory(err);
-        if (to->nas == 0 || (as->type == GM_LIST && strings_only(at.file, "as", as, NULL) != GPUMEM_OK))
+        if (as->type == GM_LIST && strings_only(at.file, "as", as, NULL) != GPUMEM_OK)
             return gm_fail(err, GPUMEM_EPLUGIN, at.file, as->line, as->column, "as: expected a name, or a list of them");
         for (uint32_t k = 0; k < to->nas; k++)
             to->as[k] = as->type == GM_LIST ? as->v.list[k].v.s : as->v.s;
@@ -374,23 +380,31 @@ static gpumem_status load_stored(gm_family *f, const gm_source *src, gpumem_erro
     return GPUMEM_OK;
 }
 
-static gpumem_status load_require(gm_family *f, const gm_source *src, gpumem_error *err)
+/* What must be true of a config, and what should be. */
+static gpumem_status load_conditions(gm_family *f, const char *key, const gm_sourced_list *from, gm_require **out, uint32_t *n, gpumem_error *err)
 {
     static const gm_field field[] = {{"that", GM_ANY, true}, {"say", GM_IS(GM_STRING), true}};
-    f->require = gm_arena_zero(f->arena, src->require.n + 1u, sizeof *f->require);
-    if (f->require == NULL)
+    gm_require *r = *out = gm_arena_zero(f->arena, from->n + 1u, sizeof *r);
+    if (r == NULL)
         return gm_no_memory(err);
-    for (uint32_t i = 0; i < src->require.n; i++) {
-        gm_sourced at = src->require.item[i];
-        gpumem_status s = gm_fields_check(at.file, "require", at.value, field, COUNT(field), err);
+    for (uint32_t i = 0; i < from->n; i++) {
+        gm_sourced at = from->item[i];
+        gpumem_status s = gm_fields_check(at.file, key, at.value, field, COUNT(field), err);
         if (s == GPUMEM_OK)
-            s = compile(f, at.file, gm_value_get(at.value, "that"), &f->require[i].that, err);
+            s = compile(f, at.file, gm_value_get(at.value, "that"), &r[i].that, err);
         if (s != GPUMEM_OK)
             return s;
-        f->require[i].say = gm_value_get(at.value, "say")->v.s;
-        f->nrequire++;
+        r[i].say = gm_value_get(at.value, "say")->v.s;
+        ++*n;
     }
     return GPUMEM_OK;
+}
+
+static gpumem_status load_require(gm_family *f, const gm_source *src, gpumem_error *err)
+{
+    gpumem_status s = load_conditions(f, "require", &src->require, &f->require, &f->nrequire, err);
+    f->unchecked = src->unchecked.value ? src->unchecked.value->v.s : NULL;
+    return s == GPUMEM_OK ? load_conditions(f, "warn", &src->warn, &f->warn, &f->nwarn, err) : s;
 }
 
 /* ---- steps ---- */

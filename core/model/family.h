@@ -76,8 +76,9 @@ typedef struct gm_symbol { const char *name, *input; } gm_symbol;
 typedef struct gm_input { int port; const char *name; uint8_t dtype; uint32_t ndim; uint8_t sym[GPUMEM_MAX_DIMS]; } gm_input;
 typedef struct gm_buffer { const char *name; uint8_t dtype; uint32_t ndim; const gm_expr *shape[GPUMEM_MAX_DIMS], *when; } gm_buffer;
 
-/* How checkpoints hold a tensor whose name ends in `tensor`: under other names, one for each entry of its first dimension, split. */
-typedef struct gm_stored { const char *tensor; bool unstack, transpose; const char **as; uint32_t nas; } gm_stored;
+/* How checkpoints hold a tensor whose name ends in `tensor`: under other names, one for each entry of its first dimension, split; or not at all
+ * (nas 0).  Or what names begin with there: `first` instead of `tensor`. */
+typedef struct gm_stored { const char *tensor, *first; bool anywhere, unstack, transpose; const char **as; uint32_t nas; } gm_stored;
 
 typedef struct gm_family {
     const gm_manifest *manifest;   /* of the family asked for */
@@ -96,8 +97,9 @@ typedef struct gm_family {
     gm_name *name;
     uint32_t nname, max_name;
     const gm_value *defaults, *aliases, *nullable;
-    gm_require *require;
-    uint32_t nrequire;
+    gm_require *require, *warn;
+    uint32_t nrequire, nwarn;
+    const char *unchecked;         /* a sentence: why its counts were not compared with a class, or NULL */
     gm_symbol *symbol;             /* symbol i + 1 of descriptions */
     uint32_t nsymbol;
     gm_input *input;

@@ -35,7 +35,7 @@ struct gpumem_model {
     gpumem_run *run;
     gpumem_named dim[8];
     uint64_t parameters, trainable, by_family[GPUMEM_FAMILY_END];
-    const char *warning[4];
+    const char *warning[12];
     uint32_t nwarning;
     struct gm_used_key { const gm_subject *subject; int slot; uint8_t origin, alias; } *used; /* config keys that were asked for */
     uint32_t nused;
@@ -49,5 +49,7 @@ struct gpumem_model {
 int gm_tensor_elements(const gpumem_tensor *t, uint64_t *out);
 /* How often a tensor of a block exists. */
 uint64_t gm_tensor_times(const gpumem_description *d, const gpumem_block *b, const gpumem_tensor *t);
+/* A sentence for people, once; beyond the room that there is it is left out. */
+gpumem_status gm_model_warn(gpumem_model *model, const char *sentence, gpumem_error *err);
 gpumem_status gm_model_describe(gpumem_model *model, const gpumem_model_options *options, gpumem_error *err);
 #endif

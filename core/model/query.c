@@ -108,6 +108,17 @@ static gpumem_status unknown_class(const gm_family *f, const char *name, gpumem_
     return GPUMEM_EUNKNOWN;
 }
 
+gpumem_status gm_model_warn(gpumem_model *m, const char *sentence, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < m->nwarning; i++)
+        if (strcmp(m->warning[i], sentence) == 0)
+            return GPUMEM_OK;
+    if (m->nwarning == COUNT(m->warning))
+        return GPUMEM_OK;
+    m->warning[m->nwarning] = gm_arena_strdup(&m->arena, sentence);
+    return m->warning[m->nwarning++] ? GPUMEM_OK : gm_no_memory(err);
+}
+
 /* The class asked for, else the config's own, else the family's usual one. */
 static gpumem_status choose_class(gpumem_model *m, const char *name, gpumem_error *err)
 {
@@ -128,9 +139,9 @@ static gpumem_status choose_class(gpumem_model *m, const char *name, gpumem_erro
         if (!class_of(f->classes, f->nclass, own, &c)) {
             char text[200];
             snprintf(text, sizeof text, "the class %s is not described: counted as %s", own, c->name);
-            m->warning[m->nwarning] = gm_arena_strdup(&m->arena, text);
-            if (m->warning[m->nwarning++] == NULL)
-                return gm_no_memory(err);
+            gpumem_status s = gm_model_warn(m, text, err);
+            if (s != GPUMEM_OK)
+                return s;
         }
     }
     m->subject.class_name = c->name;

@@ -9,7 +9,7 @@ static const gm_field family_field[] = {
     {"like", GM_IS(GM_STRING), false}, {"architecture", GM_IS(GM_LIST), false}, {"classes", GM_IS(GM_MAP), false},
     {"auto", GM_IS(GM_MAP), false}, {"descend", GM_IS(GM_STRING) | GM_IS(GM_NULL), false}, {"base", GM_IS(GM_STRING) | GM_IS(GM_NULL), false}, {"names", GM_IS(GM_MAP), false}, {"defaults", GM_IS(GM_MAP), false},
     {"nullable", GM_IS(GM_LIST), false}, {"aliases", GM_IS(GM_MAP), false}, {"dims", GM_IS(GM_MAP), false},
-    {"each", GM_IS(GM_MAP), false}, {"require", GM_IS(GM_LIST), false}, {"symbols", GM_IS(GM_MAP), false},
+    {"each", GM_IS(GM_MAP), false}, {"require", GM_IS(GM_LIST), false}, {"warn", GM_IS(GM_LIST), false}, {"unchecked", GM_IS(GM_STRING), false}, {"symbols", GM_IS(GM_MAP), false},
     {"inputs", GM_IS(GM_MAP), false}, {"buffers", GM_IS(GM_LIST), false}, {"before", GM_IS(GM_LIST), false},
     {"layers", GM_ANY, false}, {"at", GM_IS(GM_STRING), false}, {"layer", GM_IS(GM_LIST), false},
     {"checkpoint", GM_IS(GM_LIST), false}, {"after", GM_IS(GM_LIST), false}, {"stacks", GM_IS(GM_LIST), false}, {"edit", GM_IS(GM_LIST), false},
@@ -60,6 +60,15 @@ static gpumem_status list_take(gm_arena *arena, gm_sourced_list *l, const gm_val
     gpumem_status s = GPUMEM_OK;
     for (uint32_t i = 0; s == GPUMEM_OK && i < list->n; i++)
         s = list_insert(arena, l, l->n, (gm_sourced){&list->v.list[i], file}, err);
+    return s;
+}
+
+/* Before what is there: a manifest's own come first. */
+static gpumem_status list_begin(gm_arena *arena, gm_sourced_list *l, const gm_value *list, const char *file, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    for (uint32_t i = 0; list && s == GPUMEM_OK && i < list->n; i++)
+        s = list_insert(arena, l, i, (gm_sourced){&list->v.list[i], file}, err);
     return s;
 }
 
@@ -243,7 +252,7 @@ static void take(gm_sourced *to, const gm_value *root, const char *key, const ch
 
 static gpumem_status take_manifest(gm_arena *arena, gm_source *src, const gm_manifest *m, gpumem_error *err)
 {
-    const gm_value *root = m->root, *edit = gm_value_get(root, "edit"), *require = gm_value_get(root, "require");
+    const gm_value *root = m->root, *edit = gm_value_get(root, "edit"), *require = gm_value_get(root, "require"), *warn = gm_value_get(root, "warn");
     gpumem_status s;
     take(&src->architecture, root, "architecture", m->path);
     take(&src->classes, root, "classes", m->path);
@@ -254,15 +263,17 @@ static gpumem_status take_manifest(gm_arena *arena, gm_source *src, const gm_man
     take(&src->symbols, root, "symbols", m->path);
     take(&src->inputs, root, "inputs", m->path);
     take(&src->base, root, "base", m->path);
+    take(&src->unchecked, root, "unchecked", m->path);
     if ((s = entries_merge(arena, &src->autos, gm_value_get(root, "auto"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->dims, gm_value_get(root, "dims"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->each, gm_value_get(root, "each"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->names, gm_value_get(root, "names"), m->path, err)) != GPUMEM_OK ||
-        (s = list_replace(arena, &src->checkpoint, gm_value_get(root, "checkpoint"), m->path, err)) != GPUMEM_OK ||
+        (s = list_begin(arena, &src->checkpoint, gm_value_get(root, "checkpoint"), m->path, err)) != GPUMEM_OK ||
         (s = list_replace(arena, &src->buffers, gm_value_get(root, "buffers"), m->path, err)) != GPUMEM_OK ||
         (s = take_stacks(arena, src, root, m->path, err)) != GPUMEM_OK)
         return s;
-    if (require && (s = list_take(arena, &src->require, require, m->path, err)) != GPUMEM_OK)
+    if ((require && (s = list_take(arena, &src->require, require, m->path, err)) != GPUMEM_OK) ||
+        (warn && (s = list_take(arena, &src->warn, warn, m->path, err)) != GPUMEM_OK))
         return s;
     for (uint32_t i = 0; edit && i < edit->n; i++)
         if ((s = edit_one(arena, src, &edit->v.list[i], m->path, err)) != GPUMEM_OK)
