@@ -10,7 +10,7 @@
  *   -x                    then x[i], f(x)
  * Literals: 4, 0.75, 1e-5, 'text' or "text" (without escapes), true/True, false/False, null/None, [a, b].
  * Strings are compared by code point; x[i] and len count characters; a negative index counts from the end.
- * Functions: len int ceil floor min max abs list range every pick chars is_list is_map replace get sum count sqrt log2 ints k has
+ * Functions: len int ceil floor min max abs list range every pick chars is_list is_map replace get sum count sqrt log2 ints values k has
  *   min(a, b, ...)        or of one list; list(x): also the characters of a string or the keys of a mapping
  *   every(n, m, a, b)     list of n: item i is b if (i+1) % m == 0 else a
  *   pick(n, indices, a, b) list of n: item i is b if i in indices else a
@@ -20,6 +20,7 @@
  *   sum(list) count(list, x) of integers; how many items are x
  *   count(list, x, n)      how many of the first n items are x
  *   ints(s)               the integers of a string with commas between them; a list is itself
+ *   values(map)           its values, a list
  *   k('key', d)           the config's value of the key, as a bare name gives it, or d (null) where there is none
  *   has('key')            is the key literally in the config
  * Integers that overflow, division by zero, wrong types, an index out of range, and lists of more than 1,000,000 items (4,000,000

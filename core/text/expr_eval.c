@@ -760,6 +760,19 @@ static gpumem_status ints(run *r, const gm_value *arg, gm_value *out)
     return GPUMEM_OK;
 }
 
+static gpumem_status values_of(run *r, const gm_value *arg, gm_value *out)
+{
+    gm_value *item;
+    gpumem_status status;
+    if (arg->type != GM_MAP)
+        return wrong(r, GM_FN_VALUES, "a mapping", arg);
+    if ((status = new_list(r, arg->n, &item, out)) != GPUMEM_OK)
+        return status;
+    for (uint32_t i = 0; i < arg->n; i++)
+        item[i] = arg->v.map[i].value;
+    return GPUMEM_OK;
+}
+
 static gpumem_status call(run *r, const gm_node *e, gm_value *out)
 {
     gm_value arg[GM_MAX_ARGS];
@@ -791,6 +804,7 @@ static gpumem_status call(run *r, const gm_node *e, gm_value *out)
     case GM_FN_SQRT:
     case GM_FN_LOG2: return root(r, e->u.function, arg, out);
     case GM_FN_INTS: return ints(r, arg, out);
+    case GM_FN_VALUES: return values_of(r, arg, out);
     default: return fail(r, GPUMEM_EINTERNAL, "function %d is not there", (int)e->u.function);
     }
 }

@@ -34,6 +34,7 @@ const gm_signature gm_signatures[GM_FN_END] = {
     [GM_FN_IS_LIST] = {"is_list", 1, 1}, [GM_FN_IS_MAP] = {"is_map", 1, 1}, [GM_FN_REPLACE] = {"replace", 3, 3},
     [GM_FN_GET] = {"get", 2, 3},         [GM_FN_SUM] = {"sum", 1, 1},       [GM_FN_COUNT] = {"count", 2, 3},
     [GM_FN_SQRT] = {"sqrt", 1, 1},       [GM_FN_LOG2] = {"log2", 1, 1},       [GM_FN_INTS] = {"ints", 1, 1},
+    [GM_FN_VALUES] = {"values", 1, 1},
     [GM_FN_K] = {"k", 1, 2},             [GM_FN_HAS] = {"has", 1, 1},
 };
 
