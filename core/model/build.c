@@ -286,7 +286,7 @@ static gpumem_status config_fail(gm_build *b, const gm_step *st, gpumem_status s
     const char *path = b->m->config->path[0] ? b->m->config->path : b->m->config->name;
     char keys[200] = "";
     for (uint32_t i = 0; i < st->component->nparam; i++)
-        gm_family_blame_too(b->frame->f, st->param[i], keys, sizeof keys);
+        gm_family_blame_too(b->frame->f, b->frame->values.subject->prefix, st->param[i], keys, sizeof keys);
     gm_fail(err, status, path, 0, 0, "%s: %s", st->use, what);
     gm_tip(err, "%s:%u:%u: this step", st->file, st->source->line, st->source->column);
     if (*keys)

@@ -73,7 +73,7 @@ static gpumem_status make_inputs(gm_build *b, gpumem_error *err)
 static gpumem_status bad_shape(gm_build *b, const gm_buffer *from, const gm_expr *e, const gm_value *x, gpumem_error *err)
 {
     char keys[200], shown[64];
-    if (*gm_family_blame(b->frame->f, e, keys, sizeof keys) == 0)
+    if (*gm_family_blame(b->frame->f, b->frame->values.subject->prefix, e, keys, sizeof keys) == 0)
         return gm_fail(err, GPUMEM_EPLUGIN, gm_expr_file(e), gm_expr_line(e), gm_expr_column(e), "an extent of the buffer %s is %s, expected an integer of 1 or more",
                        from->name, gm_value_show(x, shown, sizeof shown));
     gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s: an extent of the buffer %s is %s, expected an integer of 1 or more", keys, from->name,
@@ -305,7 +305,7 @@ static gpumem_status count_layers(gm_build *b, gm_stack *st, uint32_t *out, gpum
     if (s != GPUMEM_OK)
         return s;
     if (x.type != GM_INT || x.v.i < 1 || x.v.i > MAX_LAYERS) {
-        gm_family_blame(b->frame->f, st->layers, keys, sizeof keys);
+        gm_family_blame(b->frame->f, b->frame->values.subject->prefix, st->layers, keys, sizeof keys);
         return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s: the number of layers is %s, expected an integer from 1 to %d", keys,
                        gm_value_show(&x, shown, sizeof shown), MAX_LAYERS);
     }
@@ -462,7 +462,7 @@ static gpumem_status make_dims(gm_build *b, gpumem_error *err)
             return s;
         if (x.type == GM_NULL || x.type == GM_LIST)
             continue;
-        gm_family_blame(b->frame->f, expr, keys, sizeof keys);
+        gm_family_blame(b->frame->f, b->frame->values.subject->prefix, expr, keys, sizeof keys);
         if (x.type != GM_INT || x.v.i < 1 || x.v.i > GPUMEM_SIZE_MAX)
             return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s%s'%s' is %s, expected an integer from 1 to %d", keys, *keys ? ": " : "", name[i],
                            gm_value_show(&x, shown, sizeof shown), GPUMEM_SIZE_MAX);
@@ -479,7 +479,9 @@ static gpumem_status check_required(gm_build *b, gpumem_error *err)
         if (s != GPUMEM_OK)
             return s;
         if (!yes) {
-            gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s", b->frame->f->require[i].say);
+            const char *prefix = b->frame->values.subject->prefix;
+            int n = (int)strlen(prefix); /* ends with a dot */
+            gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%.*s%s%s", n ? n - 1 : 0, prefix, n ? ": " : "", b->frame->f->require[i].say);
             gm_tip(err, "%s:%u: it must be that %s", gm_expr_file(b->frame->f->require[i].that), gm_expr_line(b->frame->f->require[i].that),
                    gm_expr_text(b->frame->f->require[i].that));
             return GPUMEM_ECONFIG;

@@ -195,7 +195,7 @@ gpumem_status gm_values_eval(gm_values *v, const gm_expr *expr, gm_value *out, g
     gpumem_status s = gm_expr_eval(expr, &v->scope, out, e);
     if (s != GPUMEM_EINVAL && s != GPUMEM_ERANGE && s != GPUMEM_EUNSUP)
         return s;
-    if (*gm_family_blame(v->subject->family, expr, keys, sizeof keys) == 0)
+    if (*gm_family_blame(v->subject->family, v->subject->prefix, expr, keys, sizeof keys) == 0)
         return e->status = GPUMEM_EPLUGIN; /* nothing of the config: the manifest is wrong by itself */
     blame_config(v->model, keys, e);
     return GPUMEM_ECONFIG;
@@ -220,7 +220,7 @@ static gpumem_status bad_param(gm_values *v, const gm_step *st, uint32_t i, cons
     const gpumem_paramdef *d = &st->component->param[i];
     const gm_expr *e = st->param[i];
     char keys[200], shown[64];
-    gm_family_blame(v->subject->family, e, keys, sizeof keys);
+    gm_family_blame(v->subject->family, v->subject->prefix, e, keys, sizeof keys);
     gm_fail(err, GPUMEM_ECONFIG, where(v->model), 0, 0, "%s%s'%s' of %s is %s, expected %s", keys, *keys ? ": " : "", d->key, st->component->name,
             gm_value_show(x, shown, sizeof shown), expected);
     gm_tip(err, "%s:%u:%u: %s = %s", gm_expr_file(e), gm_expr_line(e), gm_expr_column(e), d->key, gm_expr_text(e));

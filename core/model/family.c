@@ -108,32 +108,36 @@ static bool is_listed(const char *list, const char *name)
     return false;
 }
 
-static void blame(const gm_family *f, const gm_expr *e, unsigned *budget, char *buf, size_t n)
+static void blame(const gm_family *f, const char *prefix, const gm_expr *e, unsigned *budget, char *buf, size_t n)
 {
     const int *slot;
     unsigned count = gm_expr_slots(e, &slot);
     for (unsigned i = 0; i < count && *budget; i++) {
         const gm_name *x = &f->name[slot[i]];
         size_t have = strlen(buf);
+        char key[200];
         --*budget; /* dims may depend on each other in any way */
-        if (x->expr)
-            blame(f, x->expr, budget, buf, n);
-        else if (x->kind == GM_NAME_KEY && !is_listed(buf, x->name) && have + strlen(x->name) + 3 < n)
-            snprintf(buf + have, n - have, "%s%s", have ? ", " : "", x->name);
+        if (x->expr) {
+            blame(f, prefix, x->expr, budget, buf, n);
+            continue;
+        }
+        snprintf(key, sizeof key, "%s%s", prefix, x->name);
+        if (x->kind == GM_NAME_KEY && !is_listed(buf, key) && have + strlen(key) + 3 < n)
+            snprintf(buf + have, n - have, "%s%s", have ? ", " : "", key);
     }
 }
 
-const char *gm_family_blame_too(const gm_family *f, const gm_expr *e, char *buf, size_t n)
+const char *gm_family_blame_too(const gm_family *f, const char *prefix, const gm_expr *e, char *buf, size_t n)
 {
     unsigned budget = 1000;
-    blame(f, e, &budget, buf, n);
+    blame(f, prefix, e, &budget, buf, n);
     return buf;
 }
 
-const char *gm_family_blame(const gm_family *f, const gm_expr *e, char *buf, size_t n)
+const char *gm_family_blame(const gm_family *f, const char *prefix, const gm_expr *e, char *buf, size_t n)
 {
     buf[0] = 0;
-    return gm_family_blame_too(f, e, buf, n);
+    return gm_family_blame_too(f, prefix, e, buf, n);
 }
 
 /* ---- what is not steps ---- */

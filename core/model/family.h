@@ -122,7 +122,7 @@ gpumem_status gm_family_check(gm_family *family, gpumem_error *err);
 /* Slot of a name; -1 if there is none of that kind. */
 int gm_family_slot(const gm_family *family, gm_name_kind kind, const char *name);
 /* The config keys that an expression depends on, directly or through dims: "a, b". */
-const char *gm_family_blame(const gm_family *family, const gm_expr *expr, char *buf, size_t n);
+const char *gm_family_blame(const gm_family *family, const char *prefix, const gm_expr *expr, char *buf, size_t n);
 /* The same, added to those that are in buf. */
-const char *gm_family_blame_too(const gm_family *family, const gm_expr *expr, char *buf, size_t n);
+const char *gm_family_blame_too(const gm_family *family, const char *prefix, const gm_expr *expr, char *buf, size_t n);
 #endif
