@@ -222,10 +222,16 @@ static unsigned grows(const gpumem_description *d, const gpumem_tensor *t, uint6
     return 0;
 }
 
+static bool same_cache(const gpumem_cache *a, const gpumem_cache *b)
+{
+    return a->elements_per_token == b->elements_per_token && a->window == b->window && a->elements == b->elements && a->dtype == b->dtype &&
+           strcmp(a->name, b->name) == 0;
+}
+
 size_t gpumem_model_caches(const gpumem_model *m, gpumem_cache *cache, size_t max)
 {
     const gpumem_description *d = &m->d;
-    size_t count = 0;
+    size_t count = 0, at;
     for (uint32_t i = 0; i < d->nblock; i++)
         for (uint32_t k = d->block[i].tensor0; k < d->block[i].tensor0 + d->block[i].ntensor; k++) {
             const gpumem_tensor *t = &d->tensor[k];
@@ -234,6 +240,12 @@ size_t gpumem_model_caches(const gpumem_model *m, gpumem_cache *cache, size_t ma
             if ((t->role != GPUMEM_ROLE_CACHE && t->role != GPUMEM_ROLE_STATE) || gm_tensor_elements(t, &n))
                 continue;
             *(grows(d, t, &c.window) ? &c.elements_per_token : &c.elements) = n;
+            for (at = 0; at < count && at < max && !same_cache(&cache[at], &c); at++)
+                ;
+            if (at < count && at < max) {
+                cache[at].layers += c.layers;
+                continue;
+            }
             if (count < max)
                 cache[count] = c;
             count++;
