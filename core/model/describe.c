@@ -1,5 +1,6 @@
 /* From a family and a config to a description. */
 #include "model/build.h"
+#include "model/part.h"
 #include "model/runs.h"
 #include "plugin/set.h"
 #include <stdio.h>
@@ -505,84 +506,13 @@ static gpumem_status make_warnings(gm_build *b, gpumem_error *err)
 
 static gpumem_status build_family(gm_build *b, gpumem_error *err);
 
-static const gm_class *class_with(const gm_family *f, const char *task)
+static void note_family(gpumem_model *m, gm_family *f)
 {
-    for (uint32_t i = 0; i < f->nclass; i++)
-        if (strcmp(f->classes[i].task, task) == 0)
-            return &f->classes[i];
-    return NULL;
-}
-
-/* The mapping with the keys that the family around decides. */
-static gpumem_status part_values(gm_build *b, const gm_stack *st, const gm_value *own, const gm_value **out, gpumem_error *err)
-{
-    gm_value *now;
-    gm_member *m;
-    *out = own;
-    if (st->nwith == 0)
-        return GPUMEM_OK;
-    now = gm_arena_zero(&b->m->arena, 1, sizeof *now);
-    m = gm_arena_zero(&b->m->arena, (size_t)own->n + st->nwith, sizeof *m);
-    if (now == NULL || m == NULL)
-        return gm_no_memory(err);
-    *now = *own;
-    now->v.map = m;
-    if (own->n)
-        memcpy(m, own->v.map, own->n * sizeof *m);
-    for (uint32_t i = 0; i < st->nwith; i++) {
-        uint32_t at = 0;
-        gm_value x;
-        gm_scope *scope = &b->frame->values.scope;
-        scope->arena = &b->m->arena; /* what is made lives as long as the model */
-        gpumem_status s = gm_values_eval(&b->frame->values, st->with[i].value, &x, err);
-        scope->arena = &b->frame->values.arena;
-        if (s != GPUMEM_OK)
-            return s;
-        if (x.type == GM_NULL)
-            continue;
-        while (at < now->n && strcmp(m[at].key, st->with[i].key) != 0)
-            at++;
-        m[at] = (gm_member){.key = st->with[i].key, .hash = gm_hash(st->with[i].key), .value = x};
-        now->n += at == now->n;
-    }
-    *out = now;
-    return GPUMEM_OK;
-}
-
-/* What a stack that is another family describes: its model_type, its mapping of the config, its class. */
-static gpumem_status part_subject(gm_build *b, const gm_stack *st, gm_subject *out, gpumem_error *err)
-{
-    static const gm_value empty = {.type = GM_MAP};
-    const gm_subject *outer = b->frame->values.subject;
-    const gm_value *own = st->config ? gm_value_get(outer->values, st->config) : outer->values;
-    const gm_class *c;
-    gm_value type;
-    gpumem_status s = gm_values_eval(&b->frame->values, st->family, &type, err);
-    if (s != GPUMEM_OK)
-        return s;
-    if (type.type != GM_STRING)
-        return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "family: expected a model_type");
-    if (own && own->type != GM_MAP && own->type != GM_NULL)
-        return gm_fail(err, GPUMEM_ECONFIG, where(b->m), 0, 0, "%s%s: expected a mapping, not %s", outer->prefix, st->config, gm_type_name((gm_type)own->type));
-    if ((s = part_values(b, st, own && own->type == GM_MAP ? own : st->otherwise ? st->otherwise : &empty, &out->values, err)) != GPUMEM_OK)
-        return s;
-    out->model_type = type.v.s;
-    if ((s = gm_host_family(b->m->host, type.v.s, &out->family, err)) != GPUMEM_OK)
-        return s;
-    const char *task = st->task ? st->task : outer->task;
-    c = class_with(out->family, task);
-    if (c == NULL)
-        return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "the family '%s' has no class for the task '%s'", type.v.s, task);
-    out->class_name = c->name;
-    out->task = c->task;
-    gpumem_text_clear(&b->path);
-    gpumem_text_puts(&b->path, outer->prefix);
-    if (st->config) {
-        gpumem_text_puts(&b->path, st->config);
-        gpumem_text_char(&b->path, '.');
-    }
-    out->prefix = b->path.n ? gm_arena_strndup(&b->m->arena, b->path.s, b->path.n) : "";
-    return out->prefix && !b->path.failed ? GPUMEM_OK : gm_no_memory(err);
+    uint32_t i = 0;
+    while (i < m->npart && m->part[i] != f)
+        i++;
+    if (i == m->npart && m->npart < COUNT(m->part))
+        m->part[m->npart++] = f;
 }
 
 static gpumem_status build_part(gm_build *b, const gm_stack *st, gpumem_error *err)
@@ -597,10 +527,9 @@ static gpumem_status build_part(gm_build *b, const gm_stack *st, gpumem_error *e
         return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "family: more than 4 families in one another");
     if (subject == NULL)
         return gm_no_memory(err);
-    if ((s = part_subject(b, st, subject, err)) != GPUMEM_OK)
+    if ((s = gm_part_subject(&b->frame->values, st, subject, err)) != GPUMEM_OK)
         return s;
-    if (b->m->npart < sizeof b->m->part / sizeof *b->m->part)
-        b->m->part[b->m->npart++] = subject->family;
+    note_family(b->m, subject->family);
     frame.f = subject->family;
     gm_values_init(&frame.values, b->m, subject);
     b->frame = &frame;

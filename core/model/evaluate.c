@@ -1,4 +1,5 @@
 #include "model/evaluate.h"
+#include "model/part.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,26 @@ static gpumem_status dim_value(gm_values *v, int slot, gm_value *out, gpumem_err
     return status;
 }
 
+static gpumem_status part_value(gm_values *v, int slot, gm_value *out, gpumem_error *err)
+{
+    const char *name = v->subject->family->name[slot].name;
+    gm_slot *s = slot_of(v, slot, err);
+    if (s == NULL)
+        return GPUMEM_ENOMEM;
+    if (s->state == KNOWN) {
+        *out = s->value;
+        return GPUMEM_OK;
+    }
+    if (s->state == BUSY)
+        return gm_fail(err, GPUMEM_EPLUGIN, v->subject->family->manifest->path, 0, 0, "'%s' depends on itself", name);
+    s->state = BUSY;
+    gpumem_status status = gm_part_size(v, name, out, err);
+    s = slot_of(v, slot, err); /* may have moved */
+    s->state = status == GPUMEM_OK ? KNOWN : UNKNOWN;
+    s->value = *out;
+    return status;
+}
+
 static gpumem_status name_value(void *self, int slot, gm_value *out, gpumem_error *err)
 {
     gm_values *v = self;
@@ -167,6 +188,7 @@ static gpumem_status name_value(void *self, int slot, gm_value *out, gpumem_erro
     case GM_NAME_MODEL_TYPE: *out = string_value(v->subject->model_type); return GPUMEM_OK;
     case GM_NAME_DIM:
     case GM_NAME_EACH: return dim_value(v, slot, out, err);
+    case GM_NAME_PART: return part_value(v, slot, out, err);
     case GM_NAME_KEY: break;
     }
     s = key_value(v, slot, false, &found, out, err);

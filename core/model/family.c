@@ -78,7 +78,7 @@ static int name_slot(void *self, const char *name, bool config, gpumem_error *er
     for (uint32_t i = 0; i < f->nname; i++)
         if (f->name[i].hash == h && (!config || f->name[i].kind == GM_NAME_KEY) && strcmp(f->name[i].name, name) == 0)
             return (int)i;
-    return add_key(f, name, err);
+    return strchr(name, '.') && !config ? add_name(f, GM_NAME_PART, name, err) : add_key(f, name, err);
 }
 
 static gpumem_status compile(gm_family *f, const char *file, const gm_value *v, const gm_expr **out, gpumem_error *err)

@@ -5,7 +5,8 @@
 #include "plugin/registry.h"
 #include "text/expr.h"
 
-typedef enum gm_name_kind { GM_NAME_INDEX, GM_NAME_TASK, GM_NAME_CLASS, GM_NAME_MODEL_TYPE, GM_NAME_DIM, GM_NAME_EACH, GM_NAME_KEY } gm_name_kind;
+typedef enum gm_name_kind { GM_NAME_INDEX, GM_NAME_TASK, GM_NAME_CLASS, GM_NAME_MODEL_TYPE, GM_NAME_DIM, GM_NAME_EACH, GM_NAME_KEY,
+    GM_NAME_PART /* "text_config.hidden": of a stack that is another family */ } gm_name_kind;
 
 typedef struct gm_alias { const char *key; uint32_t hash; } gm_alias;
 typedef struct gm_name { /* one slot of the expressions */

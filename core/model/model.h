@@ -25,7 +25,7 @@ struct gpumem_model {
     gpumem_host *host;
     const gpumem_config *config;
     gm_subject subject;
-    gm_family *part[8];     /* families of which it is composed, beside its own */
+    gm_family *part[24];    /* families of which it is composed, beside its own */
     uint32_t npart;
     gpumem_description d;
     gpumem_emit e;          /* owns tensors, operators, operands, symbols, rules and strings */

@@ -9,6 +9,7 @@
  *   * / // %              / gives a real, // and % floor; list * n repeats
  *   -x                    then x[i], f(x)
  * Literals: 4, 0.75, 1e-5, 'text' or "text" (without escapes), true/True, false/False, null/None, [a, b].
+ * Names have letters, digits, _ and, between them, dots.
  * Strings are compared by code point; x[i] and len count characters; a negative index counts from the end.
  * Functions: len int ceil floor min max abs list range every pick chars is_list is_map replace get sum count sqrt log2 ints values k has
  *   min(a, b, ...)        or of one list; list(x): also the characters of a string or the keys of a mapping

@@ -160,7 +160,7 @@ static void advance(parser *p)
     } else if (is_digit(*s) || (*s == '.' && is_digit(s[1]))) {
         p->token = number(s, &p->n);
     } else if (is_letter(*s)) {
-        for (p->n = 1; is_letter(s[p->n]) || is_digit(s[p->n]);)
+        for (p->n = 1; is_letter(s[p->n]) || is_digit(s[p->n]) || (s[p->n] == '.' && is_letter(s[p->n + 1]));)
             p->n++;
         p->token = word(s, p->n);
     } else if (*s == '\'' || *s == '"') {
