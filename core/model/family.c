@@ -121,8 +121,8 @@ static void blame(const gm_family *f, const char *prefix, const gm_expr *e, unsi
             blame(f, prefix, x->expr, budget, buf, n);
             continue;
         }
-        snprintf(key, sizeof key, "%s%s", prefix, x->name);
-        if (x->kind == GM_NAME_KEY && !is_listed(buf, key) && have + strlen(key) + 3 < n)
+        snprintf(key, sizeof key, "%s%.*s", prefix, x->kind == GM_NAME_PART ? (int)strcspn(x->name, ".") : 150, x->name);
+        if ((x->kind == GM_NAME_KEY || x->kind == GM_NAME_PART) && !is_listed(buf, key) && have + strlen(key) + 3 < n)
             snprintf(buf + have, n - have, "%s%s", have ? ", " : "", key);
     }
 }

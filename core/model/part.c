@@ -1,6 +1,11 @@
 #include "model/part.h"
 #include <string.h>
 
+static const char *where(const gpumem_model *m)
+{
+    return m->config->path[0] ? m->config->path : m->config->name;
+}
+
 static const gm_class *class_with(const gm_family *f, const char *task)
 {
     for (uint32_t i = 0; i < f->nclass; i++)
@@ -67,7 +72,7 @@ static gpumem_status make_subject(gm_values *outer, const gm_stack *st, bool pla
     static const gm_value empty = {.type = GM_MAP};
     const gm_subject *around = outer->subject;
     const gm_value *own = st->config ? gm_value_get(around->values, st->config) : around->values;
-    const char *task = st->task ? st->task : around->task, *path = outer->model->config->path;
+    const char *task = st->task ? st->task : around->task;
     const gm_class *c;
     gm_value type;
     gpumem_status s = gm_values_eval(outer, st->family, &type, err);
@@ -76,7 +81,7 @@ static gpumem_status make_subject(gm_values *outer, const gm_stack *st, bool pla
     if (type.type != GM_STRING)
         return gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "family: expected a model_type");
     if (own && own->type != GM_MAP && own->type != GM_NULL)
-        return gm_fail(err, GPUMEM_ECONFIG, path[0] ? path : outer->model->config->name, 0, 0, "%s%s: expected a mapping, not %s", around->prefix,
+        return gm_fail(err, GPUMEM_ECONFIG, where(outer->model), 0, 0, "%s%s: expected a mapping, not %s", around->prefix,
                        st->config, gm_type_name((gm_type)own->type));
     if ((s = with_keys(outer, st, own && own->type == GM_MAP ? own : st->otherwise ? st->otherwise : &empty, plain, &out->values, err)) != GPUMEM_OK)
         return s;
@@ -118,8 +123,12 @@ static gpumem_status size_of_part(gm_values *outer, const gm_stack *st, const ch
     }
     gm_values_init(&values, outer->model, subject);
     s = gm_values_eval(&values, subject->family->name[slot].expr, out, err);
-    if (s == GPUMEM_OK && (out->type == GM_LIST || out->type == GM_MAP || out->type == GM_STRING))
-        s = gm_fail(err, GPUMEM_EPLUGIN, st->file, st->line, st->column, "'%s' of the family '%s' is no number", name, subject->model_type);
+    if (s == GPUMEM_OK && out->type != GM_NULL && out->type != GM_BOOL && (out->type != GM_INT || out->v.i < 1 || out->v.i > GPUMEM_SIZE_MAX)) {
+        char keys[200], shown[64];
+        gm_family_blame(subject->family, subject->prefix, subject->family->name[slot].expr, keys, sizeof keys);
+        s = gm_fail(err, GPUMEM_ECONFIG, where(outer->model), 0, 0, "%s%s'%s' is %s, expected an integer from 1 to %d", keys, *keys ? ": " : "", name,
+                    gm_value_show(out, shown, sizeof shown), GPUMEM_SIZE_MAX);
+    }
     gm_values_free(&values);
     outer->model->nused = used; /* the stack itself will say which keys it uses */
     return s;

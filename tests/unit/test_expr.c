@@ -294,7 +294,7 @@ START_TEST(syntax)
         {"i $ 3", GPUMEM_ESYNTAX, "expected an operator or the end after 'i' at character 3"},
         {"i ** 3", GPUMEM_ESYNTAX, "expected a value after 'i *' at character 4"},
         {"+1", GPUMEM_ESYNTAX, "expected a value at character 1"},
-        {"s.x", GPUMEM_ESYNTAX, "expected an operator or the end after 's' at character 2"},
+        {"s.1", GPUMEM_ESYNTAX, "expected an operator or the end after 's' at character 2"},
         {"1)", GPUMEM_ESYNTAX, "expected an operator or the end after '1' at character 2"},
         {"'abc", GPUMEM_ESYNTAX, "ends with the quote that it starts with at character 1"},
         {"'\xc3\xa9' + \"x", GPUMEM_ESYNTAX, "starts with after ''\xc3\xa9' +' at character 7 of"},
