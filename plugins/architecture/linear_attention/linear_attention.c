@@ -6,6 +6,7 @@ static const char *const x_in[] = {"x"}, *const y_out[] = {"y"};
 
 static const gpumem_component components[] = {
     COMPONENT("gated_delta", "gated delta rule behind a short convolution", delta_params, delta_describe),
+    COMPONENT("kda", "delta rule with a decay for each channel", kda_params, kda_describe),
     COMPONENT("lightning", "attention without a softmax, with fixed decays", lightning_params, lightning_describe),
     COMPONENT("mlstm", "a matrix for each head, with gates of input and forgetting", mlstm_params, mlstm_describe),
     COMPONENT("rwkv_attention", "weighted means of what came before, by channel", rwkv_attention_params, rwkv_attention_describe),

@@ -1,7 +1,7 @@
 /* mla: attention over a compressed latent of keys and values, as models/deepseek_v3 of transformers 5.23 runs it. */
 #include "../emit.h"
 
-enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, GATED, DROPOUT, NPARAM };
+enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, GATED, GATE, DROPOUT, NPARAM };
 
 static const gpumem_paramdef params[NPARAM] = {
     SIZE("heads", NULL, "query heads"),
@@ -15,6 +15,7 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("mla_bias", "false", "biases of the compressing matrices and of the output matrix"),
     FLAG("mla_scaled", "false", "queries and the latent are scaled by operators of their own (models/longcat_flash)"),
     FLAG("mla_gated", "false", "queries and a gate of the result come from one matrix over the latent before and behind its norm (models/axk2)"),
+    WORD("mla_gate", "'none'", "a gate of the result from x, g_proj: none, head (a number for each head: models/bailing_hybrid) or full"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
 };
 
@@ -122,6 +123,18 @@ static uint32_t attend(const mla_spec *s, const uint32_t *qkv, uint32_t x, gpume
     return copied;
 }
 
+/* y * sigmoid(g_proj(x)), a number for each head or for all that heads give. */
+static uint32_t gated(const mla_spec *s, int by_heads, uint32_t x, uint32_t y, gpumem_emit *e)
+{
+    gpumem_dim width = extent(s->heads.size * s->value, GPUMEM_AXIS_HEADS), one = extent(1, GPUMEM_AXIS_NONE);
+    uint32_t gate = activate(e, step(e, matrix(e, "g_proj", x, by_heads ? s->heads : width, 0)), GPUMEM_ACT_SIGMOID);
+    if (!by_heads)
+        return binary(e, GPUMEM_OP_MUL, "gated", y, gate);
+    gate = by_head(e, "gate_heads", gate, s->heads, one);
+    y = by_head(e, "attended_heads", y, s->heads, extent(s->value, GPUMEM_AXIS_HEAD_DIM));
+    return all_heads(e, binary(e, GPUMEM_OP_MUL, "gated", y, gate), width);
+}
+
 static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
     static const char *const q_parts[] = {"q_pass", "q_rot"}, *const latent_parts[] = {"latent", "k_rot"}, *const kv_parts[] = {"k_pass", "value"};
@@ -138,7 +151,8 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
         scale(&q[1], e);
         scale(&latent[0], e);
     }
-    rotate(s, in + 1, &q[1], &latent[1], e);
+    if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE)
+        rotate(s, in + 1, &q[1], &latent[1], e);
     cache(e, "latent", in[0], 1, rank, 0);
     cache(e, "rotated_key", in[0], 1, s->rope, 0);
     qkv[0] = step(e, gpumem_emit_like(e, "q", q[0], width));
@@ -151,12 +165,15 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
     y = attend(s, qkv, in[0], e);
     if (s->gate != GPUMEM_NONE)
         y = binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, s->gate, GPUMEM_ACT_SIGMOID));
+    if (strcmp(args->param[GATE].v.s, "none") != 0)
+        y = gated(s, strcmp(args->param[GATE].v.s, "head") == 0, in[0], y, e);
     out[0] = matrix(e, "o_proj", y, last_of(e, in[0]), s->flags);
 }
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", NULL}; /* in the order of enum gpumem_rotary */
+    static const char *const gates[] = {"none", "head", "full", NULL};
     int rotary = choice_of(args, ROTARY, rotaries);
     mla_spec s;
     s.heads = extent(size_of(args, HEADS), GPUMEM_AXIS_HEADS);
@@ -170,6 +187,8 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.gate = GPUMEM_NONE;
     if (flag_of(args, GATED) && is_null(args, Q_RANK))
         return gpumem_because(args, GPUMEM_EINVAL, "a gate needs compressed queries: q_lora_rank is null");
+    if (choice_of(args, GATE, gates) < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "mla_gate is none of none, head, full");
     if (rotary < 0 || rotary == GPUMEM_ROTARY_CAT)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is neither half nor interleave");
     if (s.dropout == GPUMEM_NONE)
@@ -178,7 +197,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     return (gpumem_status)e->status;
 }
 
-static const char *const ins[] = {"x", "cos", "sin"}, *const outs[] = {"y"};
+static const char *const ins[] = {"x", "cos?", "sin?"}, *const outs[] = {"y"};
 static const gpumem_component components[] = {
     {"mla", "attention over a compressed latent of keys and values", params, NPARAM, COUNT(ins), COUNT(outs), ins, outs, describe},
 };

@@ -1,0 +1,67 @@
+/* Kimi delta attention: the delta rule with a decay for each channel of a key: KimiLinearDeltaAttention, BailingHybridDeltaAttention. */
+#include "components.h"
+
+const gpumem_paramdef kda_params[KDA_N] = {
+    SIZE("kda_heads", NULL, "heads"),
+    SIZE("kda_dim", NULL, "width of a head"),
+    SIZE("kda_kernel", NULL, "tokens that the convolution sees"),
+    WORD("kda_act", "'silu'", "activation function after the convolution"),
+    SIZE_OR_NULL("kda_decay_rank", "width between the two matrices of the decay, f_a_proj and f_b_proj; null: it has one, f_proj (models/bailing_hybrid)"),
+    SIZE_OR_NULL("kda_gate_rank", "the same for the gate: g_a_proj and g_b_proj, or g_proj"),
+    FLAG("kda_rates_spread", "false", "A_log has the extents [1, 1, heads, 1] (models/kimi_linear)"),
+    SIZE_OR_NULL("kda_rates", "numbers of A_log where they are not as many as heads (models/kimi_k3)"),
+};
+
+static uint32_t low_rank(const gpumem_args *args, unsigned rank, const char *a, const char *b, const char *one, uint32_t x, uint64_t width, gpumem_emit *e)
+{
+    if (is_null(args, rank))
+        return matrix(e, one, x, width, GPUMEM_AXIS_HEADS, 0);
+    return matrix(e, b, matrix(e, a, x, size_of(args, rank), GPUMEM_AXIS_NONE, 0), width, GPUMEM_AXIS_HEADS, 0);
+}
+
+/* -exp(A_log) * softplus(f(x) + dt_bias), a number for each channel of every key. */
+static uint32_t decay_of(const gpumem_args *args, uint32_t x, uint64_t heads, uint64_t width, gpumem_emit *e)
+{
+    gpumem_dim dim[4], *first = dim;
+    uint32_t bias = own(e, "forget_gate.dt_bias", width, 0, 0), rate, y;
+    int spread = flag_of(args, KDA_SPREAD);
+    dim[0] = dim[1] = dim[3] = extent(1, GPUMEM_AXIS_NONE);
+    dim[2] = extent(size_or(args, KDA_RATES, heads), GPUMEM_AXIS_HEADS);
+    if (!spread)
+        first = dim + 2;
+    rate = gpumem_emit_tensor(e, "forget_gate.A_log", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, spread ? 4 : 1, first);
+    y = low_rank(args, KDA_DECAY_RANK, "forget_gate.f_a_proj", "forget_gate.f_b_proj", "forget_gate.f_proj", x, width, e);
+    y = of_dtype(e, binary(e, GPUMEM_OP_ADD, "time_step", wide(e, y), bias), GPUMEM_DTYPE_F32);
+    y = of_dtype(e, activate(e, y, GPUMEM_ACT_SOFTPLUS), GPUMEM_DTYPE_F32);
+    return step(e, of_dtype(e, binary(e, GPUMEM_OP_MUL, "decay", y, rate), GPUMEM_DTYPE_F32));
+}
+
+DESCRIBE(kda_describe)
+{
+    static const char *const names[] = {"query", "key", "value"}, *const modules[] = {"q_proj", "k_proj", "v_proj"};
+    uint64_t heads = size_of(args, KDA_HEADS), dim = size_of(args, KDA_DIM), width = heads * dim, size[3];
+    const scan_spec scanned = {GPUMEM_SCAN_DELTA, heads, dim, dim, heads, 64};
+    uint32_t act = activation_of(args->param[KDA_ACT].v.s), in5[5], piece[3], x, y, gate;
+    if (act == GPUMEM_NONE)
+        return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
+    for (unsigned i = 0; i < 3; i++) {
+        piece[i] = matrix(e, modules[i], in[0], width, GPUMEM_AXIS_HEADS, 0);
+        size[i] = width;
+    }
+    x = gpumem_emit_like(e, "mixed_qkv", in[0], extent(3 * width, GPUMEM_AXIS_CHANNEL));
+    gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "mixed_qkv", 3, piece, 1, &x);
+    x = activate(e, convolve(e, "conv1d", x, size_of(args, KDA_KERNEL), 0), act);
+    state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, 3 * width, size_of(args, KDA_KERNEL));
+    state(e, "delta_state", in[0], GPUMEM_DTYPE_F32, width, dim);
+    part(e, "convolved", x, 3, names, size, in5);
+    in5[3] = decay_of(args, in[0], heads, width, e);
+    in5[4] = step(e, activate(e, matrix(e, "b_proj", in[0], heads, GPUMEM_AXIS_HEADS, 0), GPUMEM_ACT_SIGMOID));
+    y = gpumem_emit_same(e, "scanned", in5[2]);
+    y = scan(e, &scanned, 5, in5, y);
+    gate = low_rank(args, KDA_GATE_RANK, "g_a_proj", "g_b_proj", "g_proj", in[0], width, e);
+    y = by_head(e, "heads", y, extent(heads, GPUMEM_AXIS_HEADS), extent(dim, GPUMEM_AXIS_HEAD_DIM));
+    gate = by_head(e, "gate_heads", gate, extent(heads, GPUMEM_AXIS_HEADS), extent(dim, GPUMEM_AXIS_HEAD_DIM));
+    y = all_heads(e, gated_norm(e, "o_norm", y, gate, dim), extent(width, GPUMEM_AXIS_HEADS));
+    out[0] = matrix(e, "o_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, 0);
+    return (gpumem_status)e->status;
+}
