@@ -146,7 +146,7 @@ static void collect_assumptions(estimate *e)
 
     assume_load(e);
     if (!o->precision)
-        assume(e, "precision", e->request->precision, false, "choice of the set", "", "");
+        assume(e, "precision", e->request->precision, false, gpumem_plan_quantized(e->plan) ? "quantisation of the config" : "choice of the set", "", "");
     if (e->training)
         assume_training(e);
     if (!o->attention)
@@ -191,6 +191,8 @@ static void collect_notes(estimate *e)
     if (gpumem_model_dim(e->model, "positions", &positions) && positions > 0 && e->point.tokens > (uint64_t)positions)
         snprintf(e->note[e->nnote++], sizeof *e->note, "%llu tokens are more than the %lld positions of the model",
                  (unsigned long long)e->point.tokens, (long long)positions);
+    if (gpumem_plan_warning(e->plan))
+        snprintf(e->note[e->nnote++], sizeof *e->note, "%s", gpumem_plan_warning(e->plan));
     if (e->card.count > 1)
         snprintf(e->note[e->nnote++], sizeof *e->note,
                  "each of the %u GPUs holds the whole model: this version does not divide models", e->card.count);

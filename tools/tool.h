@@ -79,7 +79,7 @@ typedef struct estimate {
     size_t nkey;
     assumption assumption[MAX_ASSUMPTIONS];
     unsigned nassumption;
-    char note[2][160]; /* beside the model's warnings */
+    char note[4][200]; /* beside the model's warnings */
     unsigned nnote;
 } estimate;
 

@@ -138,6 +138,7 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
     if (scheme)
         r->precision = scheme;
     p->quantization = scheme ? quantization : NULL;
+    p->plan->quantized = scheme != NULL;
     return choose(p, GPUMEM_KIND_PRECISION, r->precision, &p->precision, err);
 }
 
@@ -554,6 +555,7 @@ void gpumem_plan_free(gpumem_plan *plan)
 
 /* ---- asking ---- */
 
+bool gpumem_plan_quantized(const gpumem_plan *plan) { return plan->quantized; }
 const char *gpumem_plan_warning(const gpumem_plan *plan) { return *plan->warning ? plan->warning : NULL; }
 
 size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines)

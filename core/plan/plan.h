@@ -27,6 +27,7 @@ struct gpumem_plan {
     gpumem_request request;
     bool complete;
     char warning[160];
+    bool quantized; /* the config's quantisation chose the precision */
     uint32_t rounding;
     uint64_t tokens; /* default sequence length; 0: the model's positions */
     gpumem_line line[GPUMEM_MAX_LINES];

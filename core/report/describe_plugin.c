@@ -87,6 +87,8 @@ static void describe_params(gpumem_text *t, const gm_manifest *m)
         pair(t, "type", type_name(p->type));
         key(t, "nullable");
         gpumem_text_puts(t, p->nullable ? "true" : "false");
+        key(t, "required");
+        gpumem_text_puts(t, p->otherwise ? "false" : "true");
         if (p->otherwise) {
             key(t, "default");
             gm_value_json(p->otherwise, t);

@@ -17,7 +17,7 @@
  *   pick(n, indices, a, b) list of n: item i is b if i in indices else a
  *   chars(s, keys, values) list, one item per character of s: values[position of it in the string keys]
  *   replace(list, i, x)   the list with item i replaced
- *   get(map, 'key', d)     the mapping's value, or d (null) where it has none or is null
+ *   get(map, 'key', d)     the mapping's value, or d (null) where it has none, or where there is no mapping but null
  *   sum(list) count(list, x) of integers; how many items are x
  *   count(list, x, n)      how many of the first n items are x
  *   ints(s)               the integers of a string with commas between them; a list is itself

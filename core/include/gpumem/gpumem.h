@@ -238,6 +238,8 @@ typedef struct gpumem_line { /* one line of an estimate */
 GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines);
 /* Does the plan know everything that lives?  If not, only weights, between_steps and the lines are right. */
 GPUMEM_EXPORT bool gpumem_plan_complete(const gpumem_plan *plan);
+/* Did the config's quantisation choose the precision? */
+GPUMEM_EXPORT bool gpumem_plan_quantized(const gpumem_plan *plan);
 GPUMEM_EXPORT const char *gpumem_plan_warning(const gpumem_plan *plan); /* or NULL */
 typedef struct gpumem_used { gpumem_kind kind; const char *id, *version, *path; } gpumem_used;
 GPUMEM_EXPORT size_t gpumem_plan_plugins(const gpumem_plan *plan, const gpumem_used **used); /* provenance */
