@@ -36,7 +36,7 @@ number() {
 }
 
 # ---- installed, then moved -------------------------------------------------------------------------------------------------
-"$cmake" --install "$build" --prefix "$work/there" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+"$cmake" --install "$build" --prefix "$work/there" --strip >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 mkdir -p "$work/a path/with spaces"
 mv "$work/there" "$work/a path/with spaces/prefix"
 ln -s "$work/a path/with spaces/prefix" "$prefix" # for the compilers' sake; the program is run by its real path
