@@ -514,6 +514,12 @@ START_TEST(wrong_keys)
         {"like: small\nrequire: [{that: 'a +', say: no}] #!\n", "expected a value after 'a +'"},
         {"like: small\nrequire: [{that: true}] #!\n", "say"},
         {"like: small\nrequire: [true] #!\n", "require"},
+        {"like: small\nwarn: [{that: true}] #!\n", "say"},
+        {"like: small\nunchecked: [] #!\n", "unchecked"},
+        {"like: small\ncheckpoint: [{as: a}] #!\n", "expected one of tensor and first"},
+        {"like: small\ncheckpoint: [{first: a, tensor: b, as: a}] #!\n", "expected one of tensor and first"},
+        {"like: small\ncheckpoint: [{first: a, as: [b]}] #!\n", "one name where it is first"},
+        {"like: small\ncheckpoint: [{tensor: a, as: [3]}] #!\n", "expected a name"},
         {"like: small\nstacks: [] #!\n", "stacks: expected 1 to 16"},
         {"like: small\nstacks: [{layers: 1, at: a, layer: [], before_: []}] #!\n", "before_"},
         {"like: small\nlayer:\n  - {use: mlp, in: x, out: x, as: a, as: b} #!\n", "as"},
@@ -658,6 +664,69 @@ START_TEST(requirements)
     family("stricter", "like: strict\nrequire:\n  - {that: tie, say: must be tied}\n"); /* added, not replaced */
     model_fails("{\"model_type\": \"stricter\", \"vocab_size\": 2}", GPUMEM_ECONFIG, "too few words");
     model_fails("{\"model_type\": \"stricter\"}", GPUMEM_ECONFIG, "must be tied");
+}
+END_TEST
+
+/* What is counted with a warning: a condition that does not hold, a family that nobody checked; each sentence once. */
+START_TEST(warnings_of_a_family)
+{
+    const char *const *warning;
+    gpumem_model *m;
+    family("odd", "like: small\nwarn:\n  - {that: hidden_size % 4 == 0, say: odd}\n  - {that: vocab_size > hidden_size, say: few words}\n");
+    family("odder", "like: odd\nunchecked: not compared\nwarn:\n  - {that: not tie, say: odd}\n"); /* added, not replaced */
+    m = model_of("{\"model_type\": \"odd\"}");
+    ck_assert_uint_eq(gpumem_model_warnings(m, &warning), 0);
+    gpumem_model_free(m);
+    m = model_of("{\"model_type\": \"odder\", \"hidden_size\": 6, \"vocab_size\": 3, \"tie\": true}");
+    ck_assert_uint_eq(gpumem_model_warnings(m, &warning), 3);
+    ck_assert_str_eq(warning[0], "not compared");
+    ck_assert_str_eq(warning[1], "odd");
+    ck_assert_str_eq(warning[2], "few words");
+    gpumem_model_free(m);
+    family("wrong", "like: small\nwarn:\n  - {that: hidden_size // 0 == 1, say: never}\n");
+    model_fails("{\"model_type\": \"wrong\"}", GPUMEM_ECONFIG, "hidden_size");
+}
+END_TEST
+
+/* ---- checkpoints ---- */
+
+static int next_stored(void *self, const gpumem_stored_tensor *t)
+{
+    char **at = self;
+    *at += sprintf(*at, "%s", t->name);
+    for (uint32_t i = 0; i < t->ndim; i++)
+        *at += sprintf(*at, " %llu", (unsigned long long)t->dim[i]);
+    *at += sprintf(*at, "\n");
+    return 0;
+}
+
+static const char *stored_of(const char *type, bool checkpoint)
+{
+    static char text[4096];
+    char json[64], *at = text;
+    gpumem_error err = {0};
+    snprintf(json, sizeof json, "{\"model_type\": \"%s\", \"num_hidden_layers\": 1}", type);
+    gpumem_model *m = model_of(json);
+    ck_assert_int_eq(gpumem_model_tensors(m, checkpoint, next_stored, &at, &err), GPUMEM_OK);
+    gpumem_model_free(m);
+    return text;
+}
+
+START_TEST(names_in_checkpoints)
+{
+    static const char plain[] = "embed.weight 16 8\nlayers.0.norm.weight 8\nlayers.0.mlp.gate_proj.weight 12 8\nlayers.0.mlp.up_proj.weight 12 8\n"
+                                "layers.0.mlp.down_proj.weight 8 12\nfinal.weight 8\nhead.weight 16 8\n";
+    ck_assert_str_eq(stored_of("small", true), plain); /* without rules they are as in the module */
+    family("stored", "like: small\ncheckpoint:\n  - {tensor: mlp.gate_proj.weight, as: [ff.a, ff.b]}\n  - {tensor: down_proj.weight, as: 'w{e}', unstack: true}\n"
+                     "  - {tensor: up_proj.weight, as: up, transpose: true}\n  - {tensor: '*nal.weight', as: []}\n  - {tensor: nal.weight, as: never}\n"
+                     "  - {first: layers, as: model.blocks}\n  - {first: head, as: ''}\n");
+    ck_assert_str_eq(stored_of("stored", false), plain);
+    ck_assert_str_eq(stored_of("stored", true), "embed.weight 16 8\nmodel.blocks.0.norm.weight 8\nmodel.blocks.0.ff.a 6 8\nmodel.blocks.0.ff.b 6 8\nmodel.blocks.0.mlp.up 8 12\n"
+                                                "model.blocks.0.mlp.w0 12\nmodel.blocks.0.mlp.w1 12\nmodel.blocks.0.mlp.w2 12\nmodel.blocks.0.mlp.w3 12\n"
+                                                "model.blocks.0.mlp.w4 12\nmodel.blocks.0.mlp.w5 12\nmodel.blocks.0.mlp.w6 12\nmodel.blocks.0.mlp.w7 12\nweight 16 8\n");
+    family("stored2", "like: stored\ncheckpoint: [{tensor: up_proj.weight, as: above}]\n"); /* before those of the base */
+    ck_assert_ptr_nonnull(strstr(stored_of("stored2", true), "model.blocks.0.mlp.above 12 8\n"));
+    ck_assert_ptr_nonnull(strstr(stored_of("stored2", true), "model.blocks.0.ff.a 6 8\n"));
 }
 END_TEST
 
@@ -1006,6 +1075,8 @@ int main(void)
     tcase_add_test(c, overflow_is_an_error);
     tcase_add_test(c, unknown_types);
     tcase_add_test(c, requirements);
+    tcase_add_test(c, warnings_of_a_family);
+    tcase_add_test(c, names_in_checkpoints);
     c = tests(s, "keys and classes");
     tcase_add_test(c, keys);
     tcase_add_test(c, descends);
