@@ -88,7 +88,9 @@ static void put_cache(gpumem_text *t, const gpumem_cache *c)
     char number[NUMBER_SIZE];
 
     gpumem_text_printf(t, "%u %s: %s %s%s", (unsigned)c->layers, c->layers == 1 ? "layer" : "layers", c->name,
-                       grouped(number, c->elements_per_token ? c->elements_per_token : c->elements, ' '), c->elements_per_token ? " a token" : "");
+                       grouped(number, c->elements_per_token ? c->elements_per_token : c->elements, ' '), c->elements_per_token == 0 ? "" : c->tokens > 1 ? " for a group" : " a token");
+    if (c->tokens > 1)
+        gpumem_text_printf(t, " of %s", grouped(number, c->tokens, ' '));
     if (c->window)
         gpumem_text_printf(t, ", of the last %s", grouped(number, c->window, ' '));
     if (c->dtype == GPUMEM_DTYPE_F32)
@@ -104,7 +106,7 @@ static void put_caches(gpumem_text *t, const subject *s, const terminal *term)
     gpumem_text line = {0};
 
     for (size_t i = 0; i < n && i < 64; i++) {
-        token += cache[i].elements_per_token * cache[i].layers;
+        token += cache[i].elements_per_token * cache[i].layers / cache[i].tokens;
         gpumem_text_puts(&line, i ? "; " : "");
         put_cache(&line, &cache[i]);
     }
@@ -484,6 +486,7 @@ static void json_facts(gpumem_text *t, const subject *s)
         json_string(t, "name", cache[i].name);
         json_u64(t, "layers", cache[i].layers);
         json_u64(t, "elements_per_token", cache[i].elements_per_token);
+        json_u64(t, "tokens_per_element", cache[i].tokens);
         json_known(t, "window", cache[i].window != 0, cache[i].window);
         json_u64(t, "elements_per_sequence", cache[i].elements);
         json_string(t, "dtype", dtype_name(cache[i].dtype));

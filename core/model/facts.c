@@ -207,8 +207,8 @@ gpumem_status gpumem_model_tensors(const gpumem_model *m, bool checkpoint, int (
 
 /* ---- caches ---- */
 
-/* The extent of a tensor that grows with the tokens: 0 none, 1 all of them, 2 a window. */
-static unsigned grows(const gpumem_description *d, const gpumem_tensor *t, uint64_t *window)
+/* The extent of a tensor that grows with the tokens: 0 none, 1 all of them, 2 a window, 3 groups of so many. */
+static unsigned grows(const gpumem_description *d, const gpumem_tensor *t, uint64_t *window, uint64_t *tokens)
 {
     for (uint32_t i = 0; i < t->ndim; i++) {
         const gpumem_symbol *s = &d->sym[t->dim[i].sym];
@@ -218,13 +218,17 @@ static unsigned grows(const gpumem_description *d, const gpumem_tensor *t, uint6
             *window = s->k;
             return 2;
         }
+        if (t->dim[i].sym && s->op == GPUMEM_SYM_CEILDIV && s->b == 0) {
+            *tokens = s->k;
+            return 3;
+        }
     }
     return 0;
 }
 
 static bool same_cache(const gpumem_cache *a, const gpumem_cache *b)
 {
-    return a->elements_per_token == b->elements_per_token && a->window == b->window && a->elements == b->elements && a->dtype == b->dtype &&
+    return a->elements_per_token == b->elements_per_token && a->window == b->window && a->tokens == b->tokens && a->elements == b->elements && a->dtype == b->dtype &&
            strcmp(a->name, b->name) == 0;
 }
 
@@ -235,11 +239,11 @@ size_t gpumem_model_caches(const gpumem_model *m, gpumem_cache *cache, size_t ma
     for (uint32_t i = 0; i < d->nblock; i++)
         for (uint32_t k = d->block[i].tensor0; k < d->block[i].tensor0 + d->block[i].ntensor; k++) {
             const gpumem_tensor *t = &d->tensor[k];
-            gpumem_cache c = {.layers = d->block[i].count, .dtype = t->dtype, .name = d->string + t->name};
+            gpumem_cache c = {.layers = d->block[i].count, .tokens = 1, .dtype = t->dtype, .name = d->string + t->name};
             uint64_t n;
             if ((t->role != GPUMEM_ROLE_CACHE && t->role != GPUMEM_ROLE_STATE) || gm_tensor_elements(t, &n))
                 continue;
-            *(grows(d, t, &c.window) ? &c.elements_per_token : &c.elements) = n;
+            *(grows(d, t, &c.window, &c.tokens) ? &c.elements_per_token : &c.elements) = n;
             for (at = 0; at < count && at < max && !same_cache(&cache[at], &c); at++)
                 ;
             if (at < count && at < max) {

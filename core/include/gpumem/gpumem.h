@@ -151,6 +151,7 @@ GPUMEM_EXPORT gpumem_status gpumem_model_tensors(const gpumem_model *model, bool
 typedef struct gpumem_cache {
     uint32_t layers;
     uint64_t elements_per_token; /* a layer; of the model's format unless dtype says otherwise */
+    uint64_t tokens;             /* so many tokens share them: compressed ones; else 1 */
     uint64_t window;             /* tokens that are kept at most, or 0: all */
     uint64_t elements;           /* a layer, whatever the length: recurrent and convolution states */
     unsigned dtype;              /* GPUMEM_DTYPE_... */
