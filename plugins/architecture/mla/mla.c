@@ -1,7 +1,7 @@
 /* mla: attention over a compressed latent of keys and values, as models/deepseek_v3 of transformers 5.23 runs it. */
 #include "../emit.h"
 
-enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, GATED, GATE, DROPOUT, NPARAM };
+enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, GATED, GATE, KEY_NORM, WINDOW, DROPOUT, NPARAM };
 
 static const gpumem_paramdef params[NPARAM] = {
     SIZE("heads", NULL, "query heads"),
@@ -16,6 +16,8 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("mla_scaled", "false", "queries and the latent are scaled by operators of their own (models/longcat_flash)"),
     FLAG("mla_gated", "false", "queries and a gate of the result come from one matrix over the latent before and behind its norm (models/axk2)"),
     WORD("mla_gate", "'none'", "a gate of the result from x, g_proj: none, head (a number for each head: models/bailing_hybrid) or full"),
+    FLAG("mla_key_norm", "false", "a norm of the rotated key, k_rope_only_layernorm (models/dots3_note)"),
+    SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
 };
 
@@ -23,7 +25,7 @@ typedef struct mla_spec {
     gpumem_dim heads;
     uint64_t nope, rope, value;
     unsigned flags, rotary;
-    uint32_t dropout, gate; /* gate: or GPUMEM_NONE */
+    uint32_t dropout, window, gate; /* window: or 0; gate: or GPUMEM_NONE */
     int scaled;
 } mla_spec;
 
@@ -115,6 +117,7 @@ static uint32_t attend(const mla_spec *s, const uint32_t *qkv, uint32_t x, gpume
         op->attr[0] = op->attr[1] = s->heads.size;
         op->attr[2] = (uint32_t)(s->nope + s->rope);
         op->attr[3] = (uint32_t)s->value;
+        op->attr[4] = s->window;
         op->attr[5] = 1;
         op->attr[7] = s->dropout;
     }
@@ -151,10 +154,12 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
         scale(&q[1], e);
         scale(&latent[0], e);
     }
+    if (flag_of(args, KEY_NORM))
+        latent[1] = step(e, norm(e, "k_rope_only_layernorm", latent[1]));
     if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE)
         rotate(s, in + 1, &q[1], &latent[1], e);
-    cache(e, "latent", in[0], 1, rank, 0);
-    cache(e, "rotated_key", in[0], 1, s->rope, 0);
+    cache(e, "latent", in[0], 1, rank, s->window);
+    cache(e, "rotated_key", in[0], 1, s->rope, s->window);
     qkv[0] = step(e, gpumem_emit_like(e, "q", q[0], width));
     gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "q", 2, q, 1, &qkv[0]);
     y = matrix(e, "kv_b_proj", latent[0], extent(s->heads.size * (s->nope + s->value), GPUMEM_AXIS_HEADS), 0);
@@ -185,6 +190,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.dropout = probability_of(args, DROPOUT);
     s.scaled = flag_of(args, SCALED);
     s.gate = GPUMEM_NONE;
+    s.window = (uint32_t)size_or(args, WINDOW, 0);
     if (flag_of(args, GATED) && is_null(args, Q_RANK))
         return gpumem_because(args, GPUMEM_EINVAL, "a gate needs compressed queries: q_lora_rank is null");
     if (choice_of(args, GATE, gates) < 0)
