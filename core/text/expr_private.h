@@ -57,4 +57,29 @@ struct gm_expr {
 /* An expression's text, cut, as messages quote it. */
 #define GM_QUOTE 84
 const char *gm_expr_quote(const char *text, char buf[GM_QUOTE]);
+
+/* ---- evaluating ---- */
+
+typedef struct gm_run {
+    const gm_expr *expr;
+    const gm_scope *scope;
+    gpumem_error *err;
+    uint64_t made;
+} gm_run;
+
+gpumem_status gm_eval_fail(gm_run *r, gpumem_status status, const char *format, ...) GPUMEM_PRINTF(3, 4);
+const char *gm_eval_type(const gm_value *v);
+gpumem_status gm_eval_overflow(gm_run *r, const char *what);
+bool gm_eval_is_integral(const gm_value *v);
+bool gm_eval_is_number(const gm_value *v);
+int64_t gm_eval_integral(const gm_value *v);
+double gm_eval_real(const gm_value *v);
+gpumem_status gm_eval_new_list(gm_run *r, uint64_t n, gm_value **item, gm_value *out);
+gpumem_status gm_eval_new_string(gm_run *r, uint64_t n, char **s, gm_value *out);
+void gm_eval_copy(gm_value *to, const gm_value *from, size_t n);
+int gm_eval_order(const gm_value *a, const gm_value *b);
+gpumem_status gm_eval_place(gm_run *r, const gm_value *index, size_t n, const char *what, size_t *out);
+gpumem_status gm_eval_node(gm_run *r, const gm_node *e, gm_value *out);
+/* A function of the language: expr_call.c. */
+gpumem_status gm_eval_call(gm_run *r, const gm_node *e, gm_value *out);
 #endif
