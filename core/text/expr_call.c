@@ -364,7 +364,7 @@ static gpumem_status values_of(gm_run *r, const gm_value *arg, gm_value *out)
 
 gpumem_status gm_eval_call(gm_run *r, const gm_node *e, gm_value *out)
 {
-    gm_value arg[GM_MAX_ARGS];
+    gm_value arg[GM_MAX_ARGS] = {{0}}; /* the parser has seen to their number; the compiler cannot know */
     uint32_t i;
     if (e->u.function == GM_FN_MIN || e->u.function == GM_FN_MAX)
         return extreme(r, e, out);
