@@ -60,6 +60,7 @@ static gpumem_status unknown_type(const char *path, const char *type, const gpum
     if (own->status == GPUMEM_EMODEL) {
         snprintf(err->file, sizeof err->file, "%s", path);
         snprintf(err->message, sizeof err->message, "unknown model type '%.64s'", type);
+        gm_tip(err, "--like FAMILY describes it as another");
     }
     return own->status;
 }
