@@ -175,6 +175,7 @@ static void put_model(gpumem_text *t, const estimate *e)
     json_open(t, "model", '{');
     json_u64(t, "parameters", gpumem_model_parameters(e->model));
     json_u64(t, "trainable_parameters", gpumem_model_trainable(e->model));
+    json_u64(t, "active_parameters", gpumem_model_active(e->model));
     json_u64(t, "layers", layers_of(e->model));
     put_dim(t, e->model, "kv_heads");
     put_dim(t, e->model, "head_dim");
