@@ -374,15 +374,14 @@ static gpumem_status finish_ports(gm_build *b, gpumem_error *err)
         return gm_no_memory(err);
     for (uint32_t i = 0; i < b->nblock; i++) {
         gpumem_block *k = &m->block[i];
-        const gpumem_port *in = b->imports.port + k->import0, *out = b->exports.port + k->export0;
-        uint32_t nout = 0;
+        uint32_t in = k->import0, out = k->export0, nout = 0;
         k->import0 = n;
         for (uint32_t p = 0; p < k->nimport; p++)
-            m->port[n++] = in[p];
+            m->port[n++] = b->imports.port[in + p];
         k->export0 = n;
         for (uint32_t p = 0; p < k->nexport; p++)
-            if (b->read[out[p].port]) {
-                m->port[n++] = out[p];
+            if (b->read[b->exports.port[out + p].port]) {
+                m->port[n++] = b->exports.port[out + p];
                 nout++;
             }
         k->nexport = nout;
