@@ -9,8 +9,9 @@
 gpumem_status open_host(const options *o, gpumem_host **out, gpumem_error *err)
 {
     gpumem_host_options host = {o->plugin_dir, o->nplugin_dir, false};
+    gpumem_status s = gpumem_host_new(&host, out, err);
 
-    return gpumem_host_new(&host, out, err);
+    return s == GPUMEM_OK ? use_hub(*out, o, err) : s;
 }
 
 /* `gpumem plugn` reads as a model of that name. */

@@ -98,6 +98,13 @@ void put_json(gpumem_text *t, const estimate *e);
 void put_explanation(gpumem_text *t, const estimate *e, const terminal *term);
 void put_assumed(gpumem_text *t, const estimate *e, const terminal *term);
 
+/* ---- the Hub (progress.c) -------------------------------------------------------------------------------------------------- */
+
+typedef struct progress { const options *o; bool terminal, shown; long since, drawn; } progress;
+
+void show_progress(void *self, const gpumem_progress *of);
+gpumem_status use_hub(gpumem_host *host, const options *o, gpumem_error *err);
+
 /* ---- descriptions (describe.c) ------------------------------------------------------------------------------------------------ */
 
 /* Key, value and origin of each, a line each. */
@@ -123,6 +130,7 @@ int verb_model(const options *o);
 int verb_batch(const options *o);
 int verb_plugin(const options *o);
 int verb_gpus(const options *o);
+int verb_cache(const options *o);
 int verb_completion(const options *o);
 int verb_help(const options *o);
 int verb_version(const options *o);

@@ -41,7 +41,7 @@ GPUMEM_EXPORT void gpumem_near_offer(gpumem_near *near, const char *name);
 GPUMEM_EXPORT const char *gpumem_near_text(const gpumem_near *near, char *buf, size_t n); /* "" when nothing is near */
 /* "file:line:column: message"; the parts that are known. */
 GPUMEM_EXPORT const char *gpumem_error_text(const gpumem_error *err, char *buf, size_t n);
-/* The command's exit code for a status: 0, 2 usage, 3 model or config, 4 plugin, 5 internal. */
+/* The command's exit code for a status: 0, 2 usage, 3 model or config, 4 plugin, 5 internal, 6 network or access. */
 GPUMEM_EXPORT int gpumem_exit_code(gpumem_status status);
 
 /* ---- a growing string ----------------------------------------------------------------------------------------------- */
@@ -93,18 +93,63 @@ GPUMEM_EXPORT gpumem_status gpumem_plugin_each(gpumem_host *host, gpumem_kind ki
  * help), components, formats, what it uses and what it is used by.  kind 0: any; ids that several kinds have give a list of all. */
 GPUMEM_EXPORT gpumem_status gpumem_plugin_describe(gpumem_host *host, gpumem_kind kind, const char *id, gpumem_text *json, gpumem_error *err);
 
+/* ---- the Hub: models by their name there ---------------------------------------------------------------------------------- */
+
+typedef enum gpumem_progress_kind {
+    GPUMEM_PROGRESS_FETCH, /* often: `what` is being fetched; done and total bytes of all that is fetched at once */
+    GPUMEM_PROGRESS_WAIT,  /* the server asks to wait for so many seconds */
+    GPUMEM_PROGRESS_DONE,  /* all that was asked at once is there, or failed */
+    GPUMEM_PROGRESS_NOTE   /* `what` is a sentence for people */
+} gpumem_progress_kind;
+typedef struct gpumem_progress {
+    gpumem_progress_kind kind;
+    const char *what;
+    uint64_t done, total; /* total 0: not known yet */
+    unsigned seconds;
+} gpumem_progress;
+
+typedef struct gpumem_hub_options { /* NULL, 0 and false: as the environment says, HF_HOME, HF_ENDPOINT, HF_TOKEN and so on */
+    const char *endpoint, *token;
+    const char *cache;  /* the folder with models--ORG--NAME in it */
+    bool offline;       /* nothing but the cache */
+    unsigned backoff;   /* milliseconds before the first retry; 0: 1000 */
+    unsigned patience;  /* seconds that a server may ask to wait; 0: 60 */
+    void (*progress)(void *self, const gpumem_progress *p); /* or NULL */
+    void *self;
+} gpumem_hub_options;
+/* From now on gpumem_config_open() also knows "org/name", "org/name@revision" and URLs of the Hub: what the cache of Hugging Face's own
+ * clients has, then what the Hub has.  Nothing is asked, and libcurl is not loaded, before a model is neither a path nor in the catalogue.
+ * options may be NULL; its strings must live as long as the host. */
+GPUMEM_EXPORT gpumem_status gpumem_hub_use(gpumem_host *host, const gpumem_hub_options *options, gpumem_error *err);
+
+typedef struct gpumem_cached {
+    const char *model;    /* "org/name" */
+    const char *revision; /* what was asked for, "main"; or "" */
+    const char *commit;
+    const char *path;     /* of its folder */
+    uint64_t files, bytes;/* of the clients' cache */
+    uint64_t headers, header_bytes; /* heads of weights, which gpumem keeps apart */
+    bool config;          /* can be estimated offline */
+} gpumem_cached;
+GPUMEM_EXPORT gpumem_status gpumem_cache_each(gpumem_host *host, int (*each)(void *self, const gpumem_cached *c), void *self, gpumem_error *err);
+/* Where that is: the clients' cache, and gpumem's own folder; "" where there is none. */
+GPUMEM_EXPORT const char *gpumem_cache_path(gpumem_host *host, bool own);
+/* Removes the heads of weights that gpumem keeps, of a model or of all (NULL).  What the clients' cache has is not touched. */
+GPUMEM_EXPORT gpumem_status gpumem_cache_clean(gpumem_host *host, const char *model, uint64_t *bytes, gpumem_error *err);
+
 /* ---- models ----------------------------------------------------------------------------------------------------------- */
 
 typedef struct gpumem_config gpumem_config; /* a config.json that was read */
 
-/* A path to a file or a directory with config.json, or a name of the bundled catalogue ("microsoft/phi-2", "phi-2"). */
+/* A path to a file or a directory with config.json, or a name of the bundled catalogue ("microsoft/phi-2", "phi-2"); after gpumem_hub_use()
+ * also a name on the Hub. */
 GPUMEM_EXPORT gpumem_status gpumem_config_open(gpumem_host *host, const char *model, gpumem_config **out, gpumem_error *err);
 GPUMEM_EXPORT gpumem_status gpumem_config_parse(gpumem_host *host, const char *name, const char *json, size_t n, gpumem_config **out, gpumem_error *err);
 /* Sets a key as --param does: the value is JSON, or else a string.  A dotted key reaches into a mapping. */
 GPUMEM_EXPORT gpumem_status gpumem_config_set(gpumem_config *config, const char *key, const char *value, gpumem_error *err);
 GPUMEM_EXPORT void gpumem_config_free(gpumem_config *config);
-GPUMEM_EXPORT const char *gpumem_config_name(const gpumem_config *config);   /* as asked for, or the catalogue's full name */
-GPUMEM_EXPORT const char *gpumem_config_source(const gpumem_config *config); /* "config.json", "catalogue" or "options" */
+GPUMEM_EXPORT const char *gpumem_config_name(const gpumem_config *config);   /* as asked for, or the catalogue's or the Hub's full name */
+GPUMEM_EXPORT const char *gpumem_config_source(const gpumem_config *config); /* "config.json", "catalogue", "hub", "cache" or "options" */
 GPUMEM_EXPORT const char *gpumem_config_path(const gpumem_config *config);   /* of the file, or "" */
 /* Calls back for each name of the bundled catalogue, short names too (full: the full name, NULL for a full name). */
 GPUMEM_EXPORT gpumem_status gpumem_catalogue_each(gpumem_host *host, int (*each)(void *self, const char *name, const char *full), void *self, gpumem_error *err);
