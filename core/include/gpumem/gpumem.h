@@ -299,6 +299,57 @@ GPUMEM_EXPORT void gpumem_batch_free(gpumem_batch *batch);
  * only when out could not grow. */
 GPUMEM_EXPORT gpumem_status gpumem_batch_line(gpumem_batch *batch, const char *line, size_t n, gpumem_text *out);
 
+/* ---- weights: what the headers of weight files say ---------------------------------------------------------------------------- */
+
+typedef struct gpumem_weights gpumem_weights; /* the tensors of a checkpoint; the data are not read */
+
+/* A folder with weights, or one file of them: safetensors (and their index), GGUF (also split), PyTorch's .bin (sized, not opened).
+ * config: what says how they are quantised and which dtype they are loaded in; NULL: the config.json beside them, if there is one. */
+GPUMEM_EXPORT gpumem_status gpumem_weights_open_local(gpumem_host *host, const char *path, const gpumem_config *config, gpumem_weights **out,
+                                                      gpumem_error *err);
+GPUMEM_EXPORT void gpumem_weights_free(gpumem_weights *weights);
+
+typedef struct gpumem_weights_totals {
+    const char *format;       /* "safetensors", "gguf", "bin" */
+    const char *quantisation; /* the method, or NULL */
+    const char *rule;         /* how `loaded` is counted */
+    uint64_t files, tensors;
+    uint64_t parameters;      /* logical: packed weights unpacked, scales and the like not counted */
+    uint64_t stored, loaded;  /* bytes of tensors: in the files, and once they are in memory */
+    bool exact;               /* false: parameters are bytes divided by the size of the config's dtype */
+} gpumem_weights_totals;
+GPUMEM_EXPORT const gpumem_weights_totals *gpumem_weights_sum(const gpumem_weights *weights);
+
+typedef struct gpumem_weights_dtype { const char *name; uint64_t tensors, parameters, stored; } gpumem_weights_dtype;
+GPUMEM_EXPORT size_t gpumem_weights_dtypes(const gpumem_weights *weights, const gpumem_weights_dtype **rows); /* most bytes first */
+GPUMEM_EXPORT size_t gpumem_weights_warnings(const gpumem_weights *weights, const char *const **warnings);
+
+typedef struct gpumem_weight { /* one tensor */
+    const char *name, *dtype; /* dtype: as the file names it */
+    const char *file;         /* in the folder */
+    const char *component;    /* "unet", "" where there is only one */
+    const uint64_t *dim;      /* outermost first */
+    uint32_t ndim;
+    uint64_t elements;        /* as stored */
+    uint64_t parameters, stored, loaded;
+} gpumem_weight;
+/* All tensors; none for .bin files, which are only sized. */
+GPUMEM_EXPORT size_t gpumem_weights_tensors(const gpumem_weights *weights, const gpumem_weight **tensors);
+
+typedef enum gpumem_difference_kind { GPUMEM_DIFFERENCE_MISSING, GPUMEM_DIFFERENCE_EXTRA, GPUMEM_DIFFERENCE_SHAPE } gpumem_difference_kind;
+typedef struct gpumem_difference {
+    gpumem_difference_kind kind;       /* missing: from the files; extra: not of the architecture */
+    const char *name;
+    const gpumem_stored_tensor *model; /* NULL: extra */
+    const gpumem_weight *weight;       /* NULL: missing */
+} gpumem_difference;
+typedef struct gpumem_comparison { uint64_t same, missing, extra, shape; } gpumem_comparison;
+/* Sets the tensors of the files and those of the architecture side by side; calls back for each that differs until the callback returns
+ * nonzero.  Names may differ by the base model's prefix; a packed tensor is the same if it stands for as many parameters. */
+GPUMEM_EXPORT gpumem_status gpumem_weights_compare(const gpumem_weights *weights, const gpumem_model *model,
+                                                   int (*each)(void *self, const gpumem_difference *d), void *self, gpumem_comparison *out,
+                                                   gpumem_error *err);
+
 #ifdef __cplusplus
 }
 #endif
