@@ -40,9 +40,9 @@ typedef struct setting { const char *option; char *key; const char *value; } set
 typedef struct options {
     verb verb;
     const char *model, *mode, *precision, *optimizer, *implementation, *attention, *set, *activation, *freeze, *class_name, *like;
-    const char *gpu, *memory, *kind, *search, *color;
+    const char *gpu, *memory, *kind, *search, *color, *weights;
     uint64_t batch, tokens, accumulation; /* 0: not given */
-    bool checkpointing, no_cache, all_logits, json, explain, quiet, check, ascii, sources, keys, tensors, checkpoint, offline, help, version;
+    bool checkpointing, no_cache, all_logits, json, explain, quiet, check, ascii, sources, keys, tensors, checkpoint, compare, full, offline, help, version;
     struct progress *progress; /* of what is fetched; main() has it */
     const char *word[2]; /* of verbs that take words instead of a model */
     unsigned nword;

@@ -224,8 +224,6 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
     {"gpumem phi-2 --precison bf16", 2, "error: unknown option '--precison'\n  tip: did you mean --precision?\n"},
     {"gpumem phi-2 -x", 2, "error: unknown option '--x'\n  tip: gpumem --help lists the options\n"},
     {"gpumem phi-2 --seq 3", 2, NULL}, /* no prefixes */
-    {"gpumem phi-2 --load-full-model", 2, "error: unknown option '--load-full-model'\n  tip: gpumem --help lists the options\n"},
-    {"calc --load-full-model", 2, "error: unknown option '--load-full-model'\n  tip: gpu_memory_calculator --help lists the options\n"},
     {"calc --json", 2, "error: gpu_memory_calculator has no option '--json'\n  tip: gpu_memory_calculator --help lists its options\n"},
     {"calc phi-2", 2, "error: unexpected argument 'phi-2'\n  tip: usage: gpu_memory_calculator [OPTION...]\n"},
     {"calc --precision bf61", 2, NULL},

@@ -65,7 +65,7 @@ static inline void folder_drop(folder *f)
 
 static inline void made_put(made *m, const void *s, size_t n)
 {
-    if (m->n + n > m->room) {
+    if (m->n + n >= m->room) {
         m->room = (m->n + n) * 2 + 64;
         m->text = realloc(m->text, m->room);
         ck_assert_ptr_nonnull(m->text);

@@ -336,6 +336,10 @@ typedef struct gpumem_weight { /* one tensor */
 /* All tensors; none for .bin files, which are only sized. */
 GPUMEM_EXPORT size_t gpumem_weights_tensors(const gpumem_weights *weights, const gpumem_weight **tensors);
 
+/* The config.json that a GGUF file's metadata amount to, where its architecture is known (share/gpumem/gguf); else EMODEL.  name: of the model. */
+GPUMEM_EXPORT gpumem_status gpumem_weights_config(gpumem_host *host, const gpumem_weights *weights, const char *name, gpumem_config **out,
+                                                  gpumem_error *err);
+
 typedef enum gpumem_difference_kind { GPUMEM_DIFFERENCE_MISSING, GPUMEM_DIFFERENCE_EXTRA, GPUMEM_DIFFERENCE_SHAPE } gpumem_difference_kind;
 typedef struct gpumem_difference {
     gpumem_difference_kind kind;       /* missing: from the files; extra: not of the architecture */
