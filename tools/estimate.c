@@ -31,7 +31,7 @@ static gpumem_status unknown_model(const options *o, gpumem_error *err)
     return err->status;
 }
 
-static gpumem_status apply_settings(const options *o, gpumem_config *config, gpumem_error *err)
+gpumem_status apply_settings(const options *o, gpumem_config *config, gpumem_error *err)
 {
     for (size_t i = 0; i < o->nsetting; i++) {
         gpumem_status s = gpumem_config_set(config, o->setting[i].key, o->setting[i].value, err);
@@ -267,10 +267,11 @@ static void put_result(gpumem_text *t, const estimate *e)
 static void only_weights(gpumem_text *t, estimate *e, gpumem_error *err)
 {
     const options *o = e->o;
+    gpumem_error none = {0}; /* without weights the first error stands */
 
     if (err->status != GPUMEM_EMODEL || o->check || o->quiet || (o->weights && strcmp(o->weights, "config") == 0))
         return;
-    if (!e->weights && (!e->config || open_weights(e->host, o, e->config, &e->weights, NULL) != GPUMEM_OK))
+    if (!e->weights && (!e->config || open_weights(e->host, o, e->config, &e->weights, &none) != GPUMEM_OK))
         return;
     show_weights(t, o, e->weights);
     note(o, err->message);

@@ -570,11 +570,12 @@ static void show_model(gpumem_text *out, const subject *s, const options *o, gpu
 /* The headers alone: where they are asked for, and where nobody knows the architecture. */
 static bool show_headers(gpumem_text *out, subject *s, const options *o, gpumem_host *host, gpumem_error *err)
 {
+    gpumem_error none = {0}; /* without weights the first error stands */
     bool unknown = err->status == GPUMEM_EMODEL && !o->compare && (!o->weights || strcmp(o->weights, "config") != 0);
 
     if (err->status != GPUMEM_OK && !unknown)
         return false;
-    if (!s->weights && (!s->config || open_weights(host, o, s->config, &s->weights, unknown ? NULL : err) != GPUMEM_OK))
+    if (!s->weights && (!s->config || open_weights(host, o, s->config, &s->weights, unknown ? &none : err) != GPUMEM_OK))
         return false;
     show_weights(out, o, s->weights);
     if (unknown) {
