@@ -3,6 +3,67 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- pull ------------------------------------------------------------------------------------------------------------------ */
+
+typedef struct pulling { gpumem_text *t; bool json; unsigned n; uint64_t kept, fetched, whole; } pulling;
+
+static void put_pulled(void *self, const gpumem_pulled *f)
+{
+    pulling *p = self;
+    char kept[NUMBER_SIZE], size[NUMBER_SIZE];
+    bool known = f->size != UINT64_MAX;
+
+    p->n++;
+    p->kept += f->kept;
+    p->fetched += f->fetched;
+    p->whole += known ? f->size : f->kept;
+    if (p->json) {
+        json_open(p->t, NULL, '{');
+        json_string(p->t, "file", f->file);
+        json_known(p->t, "size", known, f->size);
+        json_u64(p->t, "kept", f->kept);
+        json_u64(p->t, "fetched", f->fetched);
+        json_bool(p->t, "header", f->header);
+        json_string(p->t, "path", *f->path ? f->path : NULL);
+        json_close(p->t, '{');
+        return;
+    }
+    gpumem_text_printf(p->t, "  %s  %s", f->file, amount_unit(kept, f->kept));
+    if (f->header && known && f->kept < f->size)
+        gpumem_text_printf(p->t, " of %s", amount_unit(size, f->size));
+    gpumem_text_puts(p->t, f->fetched == 0 ? ", was here\n" : "\n");
+}
+
+int verb_pull(const options *o)
+{
+    gpumem_error err = {0};
+    gpumem_text out = {0};
+    pulling p = {.t = &out, .json = o->json};
+    gpumem_host *host = NULL;
+    char fetched[NUMBER_SIZE], whole[NUMBER_SIZE];
+
+    if (o->json) {
+        json_open(&out, NULL, '{');
+        json_string(&out, "schema", "gpumem/1");
+        json_string(&out, "tool_version", gpumem_version());
+        json_string(&out, "model", o->word[0]);
+        json_open(&out, "files", '[');
+    }
+    if (open_host(o, &host, &err) == GPUMEM_OK && gpumem_hub_pull(host, o->word[0], put_pulled, &p, &err) == GPUMEM_OK) {
+        if (o->json) {
+            json_close(&out, '[');
+            json_u64(&out, "fetched", p.fetched);
+            json_close(&out, '{');
+            gpumem_text_char(&out, '\n');
+        } else {
+            gpumem_text_printf(&out, "%u file%s: %s fetched, of %s\n", p.n, p.n == 1 ? "" : "s", amount_unit(fetched, p.fetched),
+                               amount_unit(whole, p.whole));
+        }
+    }
+    gpumem_host_free(host);
+    return finish(o, &out, &err);
+}
+
 /* ---- cache ----------------------------------------------------------------------------------------------------------------- */
 
 typedef struct listing { gpumem_text *t; const terminal *term; bool json; unsigned n; } listing;

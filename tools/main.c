@@ -15,7 +15,7 @@ static int run(const options *o)
     static int (*const run_verb[VERB_END])(const options *) = {
         [VERB_ESTIMATE] = verb_estimate, [VERB_TRAIN] = verb_estimate, [VERB_INFER] = verb_estimate,
         [VERB_MODEL] = verb_model, [VERB_BATCH] = verb_batch, [VERB_PLUGIN] = verb_plugin, [VERB_GPUS] = verb_gpus,
-        [VERB_CACHE] = verb_cache,
+        [VERB_PULL] = verb_pull, [VERB_CACHE] = verb_cache,
         [VERB_COMPLETION] = verb_completion, [VERB_HELP] = verb_help, [VERB_CLASSIC] = verb_classic};
 
     if (o->help)

@@ -10,8 +10,8 @@
 #define TRAINS (V(ESTIMATE) | V(TRAIN))
 #define INFERS (V(ESTIMATE) | V(INFER))
 #define MODELS (SIZED | V(MODEL))
-#define SHOWS (MODELS | V(PLUGIN) | V(GPUS) | V(CACHE))
-#define ASKS (MODELS | V(BATCH) | V(CLASSIC))
+#define SHOWS (MODELS | V(PLUGIN) | V(GPUS) | V(PULL) | V(CACHE))
+#define ASKS (MODELS | V(BATCH) | V(PULL) | V(CLASSIC))
 #define HOSTS (SHOWS | V(BATCH) | V(CLASSIC))
 #define ALL ((1u << VERB_END) - 1)
 #define AT(member) offsetof(options, member)
@@ -24,6 +24,7 @@ const verb_info verbs[VERB_END] = {
     [VERB_BATCH] = {"batch", "FILE|-", "many cases, a JSON object a line; one result line each", 1, NULL},
     [VERB_PLUGIN] = {"plugin", "list|show [ID]", "the plugins there are, and what one says of itself", 2, "list|show"},
     [VERB_GPUS] = {"gpus", "", "the GPUs there are", 0, NULL},
+    [VERB_PULL] = {"pull", "MODEL", "what an estimate needs of a model of the Hub, into the cache: config, index, headers", 1, NULL},
     [VERB_CACHE] = {"cache", "[list|clean [MODEL]]", "what the cache of the Hub has; removes the headers in it", 2, "list|clean"},
     [VERB_COMPLETION] = {"completion", "bash|zsh|fish", "a completion script for a shell", 2, "bash|zsh|fish"},
     [VERB_HELP] = {"help", "[COMMAND]", "this page, or the options of a command", 1, NULL},
@@ -97,7 +98,7 @@ const char *verb_name(verb v)
 {
     static const char *const names[VERB_END] = {
         "gpumem", "gpumem train", "gpumem infer", "gpumem model", "gpumem batch", "gpumem plugin", "gpumem gpus",
-        "gpumem cache", "gpumem completion", "gpumem help", "gpu_memory_calculator"};
+        "gpumem pull", "gpumem cache", "gpumem completion", "gpumem help", "gpu_memory_calculator"};
     return names[v];
 }
 
@@ -422,6 +423,8 @@ static gpumem_status check_words(parser *p)
     if (verbs[o->verb].first && (o->nword == 0 || !one_of(verbs[o->verb].first, o->word[0])))
         return fail(p->err, GPUMEM_EINVAL, "%s: '%s' is not %s", verb_name(o->verb), o->nword ? o->word[0] : "",
                     listed(verbs[o->verb].first, list, sizeof list));
+    if (o->verb == VERB_PULL && o->nword == 0)
+        return fail(p->err, GPUMEM_EINVAL, "%s needs the name of a model: org/name", verb_name(o->verb));
     if (o->verb == VERB_BATCH && o->nword == 0)
         return fail(p->err, GPUMEM_EINVAL, "%s needs a file of cases, or -", verb_name(o->verb));
     if (takes_model(o->verb) && !o->model && o->nsetting == 0) {

@@ -147,6 +147,7 @@ int verb_model(const options *o);
 int verb_batch(const options *o);
 int verb_plugin(const options *o);
 int verb_gpus(const options *o);
+int verb_pull(const options *o);
 int verb_cache(const options *o);
 int verb_completion(const options *o);
 int verb_help(const options *o);

@@ -98,18 +98,6 @@ static char *origin_of(const gm_http *h, const char *url)
     return out;
 }
 
-static void path_of(const gm_http *h, const char *url, char *out, size_t n)
-{
-    CURLU *u = h->api.url();
-    if (u && h->api.url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK) {
-        char *path = url_part(h, u, CURLUPART_PATH, 0);
-        snprintf(out, n, "%s", path ? path : "");
-        h->api.free(path);
-    }
-    if (u)
-        h->api.url_cleanup(u);
-}
-
 /* Names and sizes of the file are the hub's to say, wherever the file lies. */
 static bool is_hub(const gm_http *h, const char *origin)
 {
@@ -337,7 +325,7 @@ static void judge(transfer *t)
     take_head(t);
     t->wanted = false;
     t->room = 0;
-    if (is_redirect(a->status) || x->head || known(t))
+    if (known(t) || is_redirect(a->status) || x->head)
         return;
     t->wanted = true;
     if (a->status >= 400 || a->status < 200) {
@@ -383,7 +371,6 @@ static size_t on_body(char *s, size_t size, size_t count, void *self)
     size_t n = size * count, take = n;
     if (!t->judged)
         judge(t);
-    t->x->received += n;
     if (t->done)
         return 0;
     if (!t->wanted) { /* a few bytes are cheaper than another connection */
@@ -391,6 +378,7 @@ static size_t on_body(char *s, size_t size, size_t count, void *self)
         t->stopped = t->x->unchanged ? t->head.status == 200 : t->room > MAX_ERROR;
         return t->stopped ? 0 : n;
     }
+    t->x->received += n;
     if (t->skip) {
         size_t over = t->skip < n ? (size_t)t->skip : n;
         t->skip -= over;
@@ -508,6 +496,19 @@ static void start(transfer *t)
     }
 }
 
+/* The name that the hub knows it by. */
+static void note_moved(transfer *t)
+{
+    const gm_http *h = t->http;
+    CURLU *u = h->api.url();
+    char *path = u && h->api.url_set(u, CURLUPART_URL, t->url, 0) == CURLUE_OK ? url_part(h, u, CURLUPART_PATH, 0) : NULL;
+    if (path && strstr(path, "/resolve/"))
+        snprintf(t->x->moved, sizeof t->x->moved, "%s", path);
+    h->api.free(path);
+    if (u)
+        h->api.url_cleanup(u);
+}
+
 /* To another place: without the token, and not from https to http. */
 static void follow(transfer *t, const char *to)
 {
@@ -542,7 +543,7 @@ static void follow(transfer *t, const char *to)
     t->url = url;
     t->hub = t->hub && is_hub(t->http, origin);
     if (t->hub)
-        path_of(t->http, url, t->x->moved, sizeof t->x->moved);
+        note_moved(t);
     t->wake = 0;
 }
 

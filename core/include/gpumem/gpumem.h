@@ -122,6 +122,17 @@ typedef struct gpumem_hub_options { /* NULL, 0 and false: as the environment say
  * options may be NULL; its strings must live as long as the host. */
 GPUMEM_EXPORT gpumem_status gpumem_hub_use(gpumem_host *host, const gpumem_hub_options *options, gpumem_error *err);
 
+typedef struct gpumem_pulled {
+    const char *file;
+    uint64_t size;    /* of the whole file; UINT64_MAX: not known */
+    uint64_t kept;    /* bytes of it that are here now */
+    uint64_t fetched; /* bytes that came over the network for it this time */
+    bool header;      /* only the head of a file of weights */
+    const char *path; /* in the cache; "" for a header */
+} gpumem_pulled;
+/* Fetches what an estimate needs: config.json, the index, the headers of the weights.  Calls back for each of them. */
+GPUMEM_EXPORT gpumem_status gpumem_hub_pull(gpumem_host *host, const char *model, void (*each)(void *self, const gpumem_pulled *file), void *self,
+                                            gpumem_error *err);
 typedef struct gpumem_cached {
     const char *model;    /* "org/name" */
     const char *revision; /* what was asked for, "main"; or "" */
