@@ -21,6 +21,11 @@ static bool is_here(const char *path, bool folder)
     return stat(path, &st) == 0 && (folder ? S_ISDIR(st.st_mode) : !S_ISDIR(st.st_mode));
 }
 
+static bool is_address(const char *model)
+{
+    return strstr(model, "://") != NULL || strncmp(model, "hf.co/", 6) == 0 || strncmp(model, "huggingface.co/", 15) == 0;
+}
+
 bool has_only_weights(const options *o)
 {
     static const char *const file[] = {".safetensors", ".gguf", ".bin", ".pt", ".pth", ".index.json"};
@@ -29,7 +34,7 @@ bool has_only_weights(const options *o)
     if (!o->model)
         return false;
     for (size_t i = 0; i < sizeof file / sizeof *file; i++)
-        if (ends(o->model, file[i]) && is_here(o->model, false))
+        if (ends(o->model, file[i]) && (is_here(o->model, false) || is_address(o->model)))
             return true;
     return is_here(o->model, true) && snprintf(config, sizeof config, "%s/config.json", o->model) < (int)sizeof config && !is_here(config, false);
 }
@@ -44,8 +49,11 @@ gpumem_status open_weights(gpumem_host *host, const options *o, const gpumem_con
     *out = NULL;
     if (!o->model)
         return fail(err, GPUMEM_EINVAL, "a model of typed sizes has no weights");
-    if (is_here(o->model, true) || has_only_weights(o))
+    if (is_here(o->model, true) || (has_only_weights(o) && is_here(o->model, false)))
         return gpumem_weights_open_local(host, o->model, config, out, err);
+    if (!is_here(o->model, false))
+        return gpumem_weights_open_hub(host, config && strcmp(gpumem_config_source(config), "catalogue") == 0 ? gpumem_config_name(config) : o->model,
+                                       config, out, err);
     fail(err, GPUMEM_EINVAL, "no weights of '%s' are here", o->model);
     return add_tip(err, "name a folder or a file with weights");
 }

@@ -223,7 +223,24 @@ static gpumem_status fetch(const ask *a, bool cached, const char *cached_commit)
     return s;
 }
 
-gpumem_status gm_hub_read(gm_hub *h, gm_repo *repo, const char *file, size_t most, gm_arena *arena, gm_hub_file *out, gpumem_error *err)
+static void recall(const gm_hub *h, gm_repo *repo)
+{
+    for (const gm_resolved *r = h->resolved; r && !*repo->commit; r = r->next)
+        if (strcmp(r->repo.id, repo->id) == 0 && strcmp(r->repo.revision, repo->revision) == 0)
+            memcpy(repo->commit, r->repo.commit, sizeof repo->commit);
+}
+
+/* Without memory it is asked again. */
+static void remember(gm_hub *h, const gm_repo *repo)
+{
+    gm_resolved *r = gm_arena_alloc(&h->arena, sizeof *r);
+    if (!r)
+        return;
+    *r = (gm_resolved){h->resolved, *repo};
+    h->resolved = r;
+}
+
+static gpumem_status read_any(gm_hub *h, gm_repo *repo, const char *file, size_t most, gm_arena *arena, gm_hub_file *out, gpumem_error *err)
 {
     ask a = {h, repo, file, most, arena, out, err};
     char buf[41];
@@ -242,6 +259,18 @@ gpumem_status gm_hub_read(gm_hub *h, gm_repo *repo, const char *file, size_t mos
     if (h->environment.offline)
         return gm_hub_offline(h, repo, file, err);
     return fetch(&a, state == GM_CACHE_FILE, commit);
+}
+
+gpumem_status gm_hub_read(gm_hub *h, gm_repo *repo, const char *file, size_t most, gm_arena *arena, gm_hub_file *out, gpumem_error *err)
+{
+    bool known;
+    gpumem_status s;
+    recall(h, repo);
+    known = *repo->commit != '\0';
+    s = read_any(h, repo, file, most, arena, out, err);
+    if (!known && *repo->commit)
+        remember(h, repo);
+    return s;
 }
 
 /* ---- what there is -------------------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,10 @@
 #include "source/http.h"
 #include "source/repo.h"
 
+/* What a revision is, once it was found out: the same for as long as the hub lives. */
+typedef struct gm_resolved gm_resolved;
+struct gm_resolved { const gm_resolved *next; gm_repo repo; };
+
 typedef struct gm_hub {
     gm_arena arena;
     gm_environment environment;
@@ -15,6 +19,7 @@ typedef struct gm_hub {
     gpumem_hub_options options;
     gm_http *http;  /* NULL until it is needed */
     bool bare;      /* the hub refused the token */
+    const gm_resolved *resolved;
 } gm_hub;
 
 typedef struct gm_hub_file {

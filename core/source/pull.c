@@ -1,5 +1,6 @@
 /* What an estimate needs, fetched. */
 #include "host.h"
+#include "model/config.h"
 #include "source/opener.h"
 #include "text/json.h"
 #include <stdio.h>
@@ -52,21 +53,43 @@ static bool only_gguf(gm_hub *hub, const gm_repo *repo, gm_arena *arena, const c
     return found == 1;
 }
 
-static gpumem_status pull_weights(gm_hub *hub, gm_repo *repo, bool config, pulling *p, gpumem_error *err)
+/* Where there is nothing that everybody knows the name of, the only GGUF file. */
+static gpumem_status open_weights(gm_hub *hub, gm_repo *repo, const gm_value *config, pulling *p, gpumem_weights **out, gpumem_error *err)
 {
     gm_arena arena = {0};
     const char *file = *repo->file ? repo->file : NULL;
     gpumem_error why = {0};
-    gpumem_weights *w = NULL;
     gm_opener *opener;
     gpumem_status s = gm_hub_opener(hub, repo, tell, p, &opener, err);
     if (s != GPUMEM_OK)
         return s;
-    s = gm_weights_open(opener, file, NULL, &w, &why);
+    s = gm_weights_open(opener, file, config, out, &why);
     if (s == GPUMEM_EIO && !file && !hub->environment.offline && only_gguf(hub, repo, &arena, &file)) {
-        why = (gpumem_error){0};
-        s = gm_weights_open(opener, file, NULL, &w, &why);
+        gpumem_error_clear(&why);
+        s = gm_weights_open(opener, file, config, out, &why);
     }
+    if (s != GPUMEM_OK && err && err->status == GPUMEM_OK)
+        *err = why;
+    gm_hub_opener_free(opener);
+    gm_arena_free(&arena);
+    return s;
+}
+
+gpumem_status gpumem_weights_open_hub(gpumem_host *host, const char *model, const gpumem_config *config, gpumem_weights **out, gpumem_error *err)
+{
+    pulling p = {0};
+    gm_hub *hub;
+    gm_repo repo;
+    gpumem_status s = gm_host_repo(host, model, &hub, &repo, err);
+    *out = NULL;
+    return s == GPUMEM_OK ? open_weights(hub, &repo, config ? &config->root : NULL, &p, out, err) : s;
+}
+
+static gpumem_status pull_weights(gm_hub *hub, gm_repo *repo, bool config, pulling *p, gpumem_error *err)
+{
+    gpumem_error why = {0};
+    gpumem_weights *w = NULL;
+    gpumem_status s = open_weights(hub, repo, NULL, p, &w, &why);
     if (s == GPUMEM_EIO && config) { /* the config alone says much */
         gm_hub_note(hub, "no headers were read: %s", why.message);
         s = GPUMEM_OK;
@@ -74,8 +97,6 @@ static gpumem_status pull_weights(gm_hub *hub, gm_repo *repo, bool config, pulli
         *err = why;
     }
     gpumem_weights_free(w);
-    gm_hub_opener_free(opener);
-    gm_arena_free(&arena);
     return s;
 }
 

@@ -38,7 +38,8 @@ class HubTest(unittest.TestCase):
              **{k: v for k, v in os.environ.items() if k.startswith(("ASAN", "UBSAN", "LSAN"))}, **env}
         e = {k: v for k, v in e.items() if v is not None}
         r = subprocess.run([program or GPUMEM, *args], env=e, capture_output=True, text=True, cwd=self.home, timeout=100)
-        self.assertEqual(r.returncode, code, r.stderr + r.stdout)
+        if code is not None:
+            self.assertEqual(r.returncode, code, r.stderr + r.stdout)
         self.assertNotIn("Sanitizer", r.stderr)
         self.assertNotIn("runtime error", r.stderr)
         if code:
@@ -532,6 +533,39 @@ class HubTest(unittest.TestCase):
                 f.write(damage)
             self.assertGreater(sum(f["fetched"] for f in self.pull("org/one").values()), 0)
             self.assertEqual(sum(f["fetched"] for f in self.pull("org/one").values()), 0)
+
+    # ---- weights of the hub
+
+    def test_headers(self):
+        self.hub.add("org/many", {"config.json": CONFIG, **server.sharded(3)})
+        out = json.loads(self.run_it("model", "org/many", "--weights", "headers", "--json").stdout)
+        total = sum(t[2] for t in server.llama_tensors().values())
+        self.assertEqual(out["model"]["weights"]["stored_bytes"], total)
+        requests = len(self.hub.log)
+        self.assertEqual(len([e for e in self.hub.log if e["path"].endswith("/config.json")]), 2)  # and its redirect
+        again = json.loads(self.run_it("model", "org/many", "--weights", "headers", "--json").stdout)
+        self.assertEqual(again, out)
+        self.assertEqual(len(self.hub.log), requests + 1)  # is it still the same commit?
+        self.assertEqual(json.loads(self.run_it("model", "org/many", "--weights", "headers", "--json", "--offline").stdout), out)
+
+    def test_compare(self):
+        self.hub.add("org/same", {"config.json": CONFIG, **server.sharded(2)})
+        self.run_it("model", "org/same", "--compare")
+        self.hub.add("org/other", {"config.json": CONFIG, **server.sharded(2, {**server.llama_tensors(), "odd": ("BF16", [8], 16)})})
+        r = self.run_it("model", "org/other", "--compare", code=None)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("odd", r.stdout)
+
+    def test_unknown_family(self):
+        config = json.dumps(dict(server.CONFIG, model_type="nobody_knows")).encode()
+        self.hub.add("org/unknown", {"config.json": config, **server.sharded(1)})
+        r = self.run_it("model", "org/unknown")
+        self.assertIn("only the weights are counted", r.words)
+
+    def test_load_full_model(self):
+        self.hub.add("org/many", {"config.json": CONFIG, **server.sharded(3)})
+        r = self.run_it("--model", "org/many", "--load-full-model", program=os.path.join(os.path.dirname(GPUMEM), "gpu_memory_calculator"))
+        self.assertIn("Counted 100,000 parameters from the model's weights".replace("100,000", f"{sum(t[2] for t in server.llama_tensors().values()) // 2:,}"), r.stdout)
 
     # ---- a terminal
 

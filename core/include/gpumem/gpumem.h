@@ -318,6 +318,9 @@ typedef struct gpumem_weights gpumem_weights; /* the tensors of a checkpoint; th
  * config: what says how they are quantised and which dtype they are loaded in; NULL: the config.json beside them, if there is one. */
 GPUMEM_EXPORT gpumem_status gpumem_weights_open_local(gpumem_host *host, const char *path, const gpumem_config *config, gpumem_weights **out,
                                                       gpumem_error *err);
+/* The same of a model on the Hub, by ranges: the headers and little more.  Not before gpumem_hub_use(). */
+GPUMEM_EXPORT gpumem_status gpumem_weights_open_hub(gpumem_host *host, const char *model, const gpumem_config *config, gpumem_weights **out,
+                                                    gpumem_error *err);
 GPUMEM_EXPORT void gpumem_weights_free(gpumem_weights *weights);
 
 typedef struct gpumem_weights_totals {
