@@ -26,10 +26,10 @@ static void put_loading(gpumem_text *t, const estimate *e)
     char count[NUMBER_SIZE];
     int64_t hidden;
 
-    grouped(count, gpumem_model_parameters(e->model), ',');
+    grouped(count, e->weights ? gpumem_weights_sum(e->weights)->parameters : gpumem_model_parameters(e->model), ',');
     gpumem_text_printf(t, "Loading model configuration from%s: %s\n", file ? "" : " HuggingFace", gpumem_config_name(e->config));
-    gpumem_text_puts(t, "Counting parameters using meta device (zero memory allocation)...\n");
-    gpumem_text_printf(t, "Counted %s parameters using meta device\n", count);
+    gpumem_text_puts(t, e->weights ? "Counting parameters from the model's weights...\n" : "Counting parameters using meta device (zero memory allocation)...\n");
+    gpumem_text_printf(t, "Counted %s parameters %s\n", count, e->weights ? "from the model's weights" : "using meta device");
     gpumem_text_printf(t, "Loaded configuration:\n  Parameters: %s\n", count);
     put_size(t, e, "Hidden size", "hidden");
     put_size(t, e, "Layers", "layers");

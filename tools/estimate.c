@@ -9,8 +9,9 @@
 gpumem_status open_host(const options *o, gpumem_host **out, gpumem_error *err)
 {
     gpumem_host_options host = {o->plugin_dir, o->nplugin_dir, false};
+    gpumem_status s = gpumem_host_new(&host, out, err);
 
-    return gpumem_host_new(&host, out, err);
+    return s == GPUMEM_OK ? use_hub(*out, o, err) : s;
 }
 
 /* `gpumem plugn` reads as a model of that name. */
@@ -30,7 +31,7 @@ static gpumem_status unknown_model(const options *o, gpumem_error *err)
     return err->status;
 }
 
-static gpumem_status apply_settings(const options *o, gpumem_config *config, gpumem_error *err)
+gpumem_status apply_settings(const options *o, gpumem_config *config, gpumem_error *err)
 {
     for (size_t i = 0; i < o->nsetting; i++) {
         gpumem_status s = gpumem_config_set(config, o->setting[i].key, o->setting[i].value, err);
@@ -85,7 +86,8 @@ static gpumem_status make_plan(estimate *e, gpumem_error *err)
     e->complete = gpumem_plan_complete(e->plan);
     e->point = (gpumem_point){o->batch, o->tokens};
     gpumem_plan_defaults(e->plan, &e->point);
-    return gpumem_plan_evaluate(e->plan, &e->point, &e->result, err);
+    s = gpumem_plan_evaluate(e->plan, &e->point, &e->result, err);
+    return s == GPUMEM_OK ? estimate_from_headers(e, err) : s;
 }
 
 /* ---- what was assumed ------------------------------------------------------------------------------------------------------- */
@@ -209,7 +211,7 @@ gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err)
     e->o = o;
     e->training = is_training(o);
     if ((s = open_host(o, &e->host, err)) != GPUMEM_OK || (s = gpumem_set_open(e->host, set, &e->set, err)) != GPUMEM_OK ||
-        (s = open_config(e->host, o, &e->config, err)) != GPUMEM_OK ||
+        (s = open_with_weights(e->host, o, &e->config, &e->weights, err)) != GPUMEM_OK ||
         (s = open_model(e->host, o, e->config, e->set, &e->model, err)) != GPUMEM_OK || (s = make_plan(e, err)) != GPUMEM_OK ||
         (s = judge_card(e, err)) != GPUMEM_OK || (s = check_needs(e, err)) != GPUMEM_OK)
         return s;
@@ -222,7 +224,9 @@ gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err)
 void estimate_free(estimate *e)
 {
     card_free(&e->card);
+    free(e->own_line);
     gpumem_plan_free(e->plan);
+    gpumem_weights_free(e->weights);
     gpumem_model_free(e->model);
     gpumem_config_free(e->config);
     gpumem_set_free(e->set);
@@ -254,9 +258,27 @@ static void put_result(gpumem_text *t, const estimate *e)
         else
             put_table(t, e, &term);
         say_warnings(o, e->model);
+        if (e->weights)
+            say_weights(o, e->weights);
         for (unsigned i = 0; i < e->nnote; i++)
             note(o, e->note[i]);
     }
+}
+
+/* Where nobody knows the architecture the headers still say what the weights need. */
+static void only_weights(gpumem_text *t, estimate *e, gpumem_error *err)
+{
+    const options *o = e->o;
+    gpumem_error none = {0}; /* without weights the first error stands */
+
+    if (err->status != GPUMEM_EMODEL || o->check || o->quiet || (o->weights && strcmp(o->weights, "config") == 0))
+        return;
+    if (!e->weights && (!e->config || open_weights(e->host, o, e->config, &e->weights, &none) != GPUMEM_OK))
+        return;
+    show_weights(t, o, e->weights);
+    note(o, err->message);
+    note(o, "only the weights are counted, by the headers of their files");
+    gpumem_error_clear(err);
 }
 
 int verb_estimate(const options *o)
@@ -268,6 +290,8 @@ int verb_estimate(const options *o)
 
     if (estimate_make(&e, o, &err) == GPUMEM_OK)
         put_result(&out, &e);
+    else
+        only_weights(&out, &e, &err);
     code = finish(o, &out, &err);
     if (code == CODE_OK && o->check && e.verdict == VERDICT_NO)
         code = CODE_NO;

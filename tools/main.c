@@ -15,6 +15,7 @@ static int run(const options *o)
     static int (*const run_verb[VERB_END])(const options *) = {
         [VERB_ESTIMATE] = verb_estimate, [VERB_TRAIN] = verb_estimate, [VERB_INFER] = verb_estimate,
         [VERB_MODEL] = verb_model, [VERB_BATCH] = verb_batch, [VERB_PLUGIN] = verb_plugin, [VERB_GPUS] = verb_gpus,
+        [VERB_PULL] = verb_pull, [VERB_CACHE] = verb_cache,
         [VERB_COMPLETION] = verb_completion, [VERB_HELP] = verb_help, [VERB_CLASSIC] = verb_classic};
 
     if (o->help)
@@ -27,14 +28,17 @@ static int run(const options *o)
 int main(int argc, char **argv)
 {
     options o;
+    progress fetching = {0};
     gpumem_error err = {0};
     int code;
 
     signal(SIGPIPE, SIG_DFL); /* a reader that goes away ends the program, also where a parent ignored it */
-    if (options_parse(argc, argv, argc > 0 && is_classic(argv[0]), &o, &err) == GPUMEM_OK)
+    if (options_parse(argc, argv, argc > 0 && is_classic(argv[0]), &o, &err) == GPUMEM_OK) {
+        o.progress = &fetching;
         code = run(&o);
-    else
+    } else {
         code = report(&o, &err);
+    }
     options_free(&o);
     return code;
 }

@@ -9,6 +9,7 @@ typedef struct subject {
     gpumem_config *config;
     gpumem_model *model;
     const gpumem_description *d;
+    gpumem_weights *weights; /* or NULL */
 } subject;
 
 /* ---- text ---------------------------------------------------------------------------------------------------------------- */
@@ -553,31 +554,73 @@ static void put_model_json(gpumem_text *t, const subject *s, const options *o)
     gpumem_text_free(&pattern);
 }
 
+static void show_model(gpumem_text *out, const subject *s, const options *o, gpumem_error *err)
+{
+    if (o->json) {
+        put_model_json(out, s, o);
+    } else {
+        terminal term = term_stdout(o);
+        if (o->tensors)
+            gpumem_model_tensors(s->model, o->checkpoint, put_stored, out, err);
+        else if (o->keys)
+            put_only_keys(out, s, &term);
+        else
+            put_text(out, s, &term);
+        say_warnings(o, s->model);
+    }
+}
+
+/* The headers alone: where they are asked for, and where nobody knows the architecture. */
+static bool show_headers(gpumem_text *out, subject *s, const options *o, gpumem_host *host, gpumem_error *err)
+{
+    gpumem_error none = {0}; /* without weights the first error stands */
+    bool unknown = err->status == GPUMEM_EMODEL && !o->compare && (!o->weights || strcmp(o->weights, "config") != 0);
+
+    if (err->status != GPUMEM_OK && !unknown)
+        return false;
+    if (!s->weights && (!s->config || open_weights(host, o, s->config, &s->weights, unknown ? &none : err) != GPUMEM_OK))
+        return false;
+    show_weights(out, o, s->weights);
+    if (unknown) {
+        note(o, err->message);
+        note(o, "only the weights are counted, by the headers of their files");
+        gpumem_error_clear(err);
+    }
+    return true;
+}
+
+static int run(gpumem_text *out, subject *s, const options *o, gpumem_host *host, gpumem_error *err)
+{
+    bool same = true;
+    gpumem_status status = open_with_weights(host, o, &s->config, &s->weights, err);
+
+    if (status == GPUMEM_OK && wants_headers(o) && !o->compare)
+        show_headers(out, s, o, host, err);
+    else if (status == GPUMEM_OK && open_model(host, o, s->config, NULL, &s->model, err) == GPUMEM_OK) {
+        s->d = gpumem_model_description(s->model);
+        if (!o->compare)
+            show_model(out, s, o, err);
+        else if (s->weights || open_weights(host, o, s->config, &s->weights, err) == GPUMEM_OK)
+            show_comparison(out, o, s->weights, s->model, &same, err);
+    } else {
+        show_headers(out, s, o, host, err);
+    }
+    return same ? CODE_OK : CODE_NO;
+}
+
 int verb_model(const options *o)
 {
     gpumem_error err = {0};
     gpumem_text out = {0};
     gpumem_host *host = NULL;
     subject s = {0};
-    int code;
+    int code, differs = CODE_OK;
 
-    if (open_host(o, &host, &err) == GPUMEM_OK && open_config(host, o, &s.config, &err) == GPUMEM_OK &&
-        open_model(host, o, s.config, NULL, &s.model, &err) == GPUMEM_OK) {
-        s.d = gpumem_model_description(s.model);
-        if (o->json) {
-            put_model_json(&out, &s, o);
-        } else {
-            terminal term = term_stdout(o);
-            if (o->tensors)
-                gpumem_model_tensors(s.model, o->checkpoint, put_stored, &out, &err);
-            else if (o->keys)
-                put_only_keys(&out, &s, &term);
-            else
-                put_text(&out, &s, &term);
-            say_warnings(o, s.model);
-        }
-    }
+    if (open_host(o, &host, &err) == GPUMEM_OK)
+        differs = run(&out, &s, o, host, &err);
     code = finish(o, &out, &err);
+    code = code == CODE_OK ? differs : code;
+    gpumem_weights_free(s.weights);
     gpumem_model_free(s.model);
     gpumem_config_free(s.config);
     gpumem_host_free(host);

@@ -10,7 +10,8 @@
 #define TRAINS (V(ESTIMATE) | V(TRAIN))
 #define INFERS (V(ESTIMATE) | V(INFER))
 #define MODELS (SIZED | V(MODEL))
-#define SHOWS (MODELS | V(PLUGIN) | V(GPUS))
+#define SHOWS (MODELS | V(PLUGIN) | V(GPUS) | V(PULL) | V(CACHE))
+#define ASKS (MODELS | V(BATCH) | V(PULL) | V(CLASSIC))
 #define HOSTS (SHOWS | V(BATCH) | V(CLASSIC))
 #define ALL ((1u << VERB_END) - 1)
 #define AT(member) offsetof(options, member)
@@ -23,6 +24,8 @@ const verb_info verbs[VERB_END] = {
     [VERB_BATCH] = {"batch", "FILE|-", "many cases, a JSON object a line; one result line each", 1, NULL},
     [VERB_PLUGIN] = {"plugin", "list|show [ID]", "the plugins there are, and what one says of itself", 2, "list|show"},
     [VERB_GPUS] = {"gpus", "", "the GPUs there are", 0, NULL},
+    [VERB_PULL] = {"pull", "MODEL", "what an estimate needs of a model of the Hub, into the cache: config, index, headers", 1, NULL},
+    [VERB_CACHE] = {"cache", "[list|clean [MODEL]]", "what the cache of the Hub has; removes the headers in it", 2, "list|clean"},
     [VERB_COMPLETION] = {"completion", "bash|zsh|fish", "a completion script for a shell", 2, "bash|zsh|fish"},
     [VERB_HELP] = {"help", "[COMMAND]", "this page, or the options of a command", 1, NULL},
     [VERB_CLASSIC] = {"", "", "", 0, NULL},
@@ -35,6 +38,9 @@ const option_info option_table[] = {
     {"keys", NULL, NULL, NULL, "output", "only the keys of the config: which were used, which defaulted, which ignored", V(MODEL), OPTION_SWITCH, AT(keys)},
     {"tensors", NULL, NULL, NULL, "output", "only the tensors, with names and shapes as in the running module", V(MODEL), OPTION_SWITCH, AT(tensors)},
     {"checkpoint", NULL, NULL, NULL, "output", "with --tensors: as in checkpoints, where they differ", V(MODEL), OPTION_SWITCH, AT(checkpoint)},
+    {"compare", NULL, NULL, NULL, "output", "the tensors of its weight files and those of the architecture that differ", V(MODEL), OPTION_SWITCH, AT(compare)},
+    {"weights", "FROM", "headers|config|auto", NULL, "model", "bytes of weights from the headers of their files, or from the config", MODELS, OPTION_TEXT, AT(weights)},
+    {"load-full-model", NULL, NULL, NULL, "model", "the same as --weights headers", SIZED | V(CLASSIC), OPTION_SWITCH, AT(full)},
     {"freeze", "PATTERN", NULL, NULL, "model", "parameters whose names match do not train", TRAINS | V(MODEL), OPTION_TEXT, AT(freeze)},
     {"param", "KEY=VALUE", NULL, NULL, "model", "set a key of the config (a.b reaches into a mapping)", MODELS, OPTION_SETTING, 0},
     {"model-type", "NAME", NULL, "family", "model", "family; without a MODEL: llama", MODELS, OPTION_WORD, 0},
@@ -47,6 +53,8 @@ const option_info option_table[] = {
     {"vocab-size", "N", NULL, NULL, "model", "words of the vocabulary", MODELS, OPTION_SIZE, 0},
     {"max-position-embeddings", "N", NULL, NULL, "model", "longest sequence", MODELS, OPTION_SIZE, 0},
     {"tie-word-embeddings", NULL, "true|false", NULL, "model", "embedding and head share one tensor (or =false)", MODELS, OPTION_BOOL, 0},
+
+    {"offline", NULL, NULL, NULL, "model", "do not ask the Hub: only files, the catalogue and the cache", ASKS, OPTION_SWITCH, AT(offline)},
 
     {"mode", "training|inference", "training|inference", NULL, "load", "default: training", V(ESTIMATE) | V(CLASSIC), OPTION_TEXT, AT(mode)},
     {"batch-size", "N", NULL, NULL, "load", "sequences at once; default 1", SIZED | V(CLASSIC), OPTION_COUNT, AT(batch)},
@@ -90,7 +98,7 @@ const char *verb_name(verb v)
 {
     static const char *const names[VERB_END] = {
         "gpumem", "gpumem train", "gpumem infer", "gpumem model", "gpumem batch", "gpumem plugin", "gpumem gpus",
-        "gpumem completion", "gpumem help", "gpu_memory_calculator"};
+        "gpumem pull", "gpumem cache", "gpumem completion", "gpumem help", "gpu_memory_calculator"};
     return names[v];
 }
 
@@ -410,9 +418,13 @@ static gpumem_status check_words(parser *p)
         return GPUMEM_OK;
     if (o->verb == VERB_COMPLETION && o->nword == 2) /* completion words LIST: for the scripts */
         return GPUMEM_OK;
+    if (o->verb == VERB_CACHE && o->nword == 0) /* lists */
+        return GPUMEM_OK;
     if (verbs[o->verb].first && (o->nword == 0 || !one_of(verbs[o->verb].first, o->word[0])))
         return fail(p->err, GPUMEM_EINVAL, "%s: '%s' is not %s", verb_name(o->verb), o->nword ? o->word[0] : "",
                     listed(verbs[o->verb].first, list, sizeof list));
+    if (o->verb == VERB_PULL && o->nword == 0)
+        return fail(p->err, GPUMEM_EINVAL, "%s needs the name of a model: org/name", verb_name(o->verb));
     if (o->verb == VERB_BATCH && o->nword == 0)
         return fail(p->err, GPUMEM_EINVAL, "%s needs a file of cases, or -", verb_name(o->verb));
     if (takes_model(o->verb) && !o->model && o->nsetting == 0) {

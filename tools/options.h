@@ -5,7 +5,7 @@
 #include <gpumem/gpumem.h>
 
 typedef enum verb {
-    VERB_ESTIMATE, VERB_TRAIN, VERB_INFER, VERB_MODEL, VERB_BATCH, VERB_PLUGIN, VERB_GPUS, VERB_COMPLETION, VERB_HELP,
+    VERB_ESTIMATE, VERB_TRAIN, VERB_INFER, VERB_MODEL, VERB_BATCH, VERB_PLUGIN, VERB_GPUS, VERB_PULL, VERB_CACHE, VERB_COMPLETION, VERB_HELP,
     VERB_CLASSIC, VERB_END
 } verb;
 typedef struct verb_info {
@@ -40,9 +40,10 @@ typedef struct setting { const char *option; char *key; const char *value; } set
 typedef struct options {
     verb verb;
     const char *model, *mode, *precision, *optimizer, *implementation, *attention, *set, *activation, *freeze, *class_name, *like;
-    const char *gpu, *memory, *kind, *search, *color;
+    const char *gpu, *memory, *kind, *search, *color, *weights;
     uint64_t batch, tokens, accumulation; /* 0: not given */
-    bool checkpointing, no_cache, all_logits, json, explain, quiet, check, ascii, sources, keys, tensors, checkpoint, help, version;
+    bool checkpointing, no_cache, all_logits, json, explain, quiet, check, ascii, sources, keys, tensors, checkpoint, compare, full, offline, help, version;
+    struct progress *progress; /* of what is fetched; main() has it */
     const char *word[2]; /* of verbs that take words instead of a model */
     unsigned nword;
     const char **plugin_dir;

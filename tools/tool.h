@@ -79,12 +79,15 @@ typedef struct estimate {
     size_t nkey;
     assumption assumption[MAX_ASSUMPTIONS];
     unsigned nassumption;
-    char note[4][200]; /* beside the model's warnings */
+    gpumem_weights *weights; /* whose headers are counted, or NULL */
+    gpumem_line *own_line;   /* line, where it is not the plan's */
+    char note[6][200]; /* beside the model's warnings */
     unsigned nnote;
 } estimate;
 
 gpumem_status open_host(const options *o, gpumem_host **out, gpumem_error *err);
 gpumem_status open_config(gpumem_host *host, const options *o, gpumem_config **out, gpumem_error *err);
+gpumem_status apply_settings(const options *o, gpumem_config *config, gpumem_error *err);
 gpumem_status open_model(gpumem_host *host, const options *o, const gpumem_config *config, const gpumem_set *set, gpumem_model **out,
                          gpumem_error *err);
 gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err);
@@ -97,6 +100,27 @@ void put_table(gpumem_text *t, const estimate *e, const terminal *term);
 void put_json(gpumem_text *t, const estimate *e);
 void put_explanation(gpumem_text *t, const estimate *e, const terminal *term);
 void put_assumed(gpumem_text *t, const estimate *e, const terminal *term);
+
+/* ---- the Hub (progress.c) -------------------------------------------------------------------------------------------------- */
+
+typedef struct progress { const options *o; bool terminal, shown; long since, drawn; } progress;
+
+void show_progress(void *self, const gpumem_progress *of);
+gpumem_status use_hub(gpumem_host *host, const options *o, gpumem_error *err);
+
+/* ---- weights (weights.c) ----------------------------------------------------------------------------------------------------- */
+
+bool has_only_weights(const options *o); /* MODEL is a weight file, or a folder without config.json */
+bool wants_headers(const options *o);
+gpumem_status open_weights(gpumem_host *host, const options *o, const gpumem_config *config, gpumem_weights **out, gpumem_error *err);
+/* The config, and the weights where they are asked for or say it; *weights may be there where this fails. */
+gpumem_status open_with_weights(gpumem_host *host, const options *o, gpumem_config **config, gpumem_weights **weights, gpumem_error *err);
+void put_weights(gpumem_text *t, const gpumem_weights *w, const char *name, const terminal *term);
+void json_weights(gpumem_text *t, const gpumem_weights *w);
+void say_weights(const options *o, const gpumem_weights *w); /* as notes */
+void show_weights(gpumem_text *t, const options *o, const gpumem_weights *w);
+gpumem_status show_comparison(gpumem_text *t, const options *o, const gpumem_weights *w, const gpumem_model *model, bool *same, gpumem_error *err);
+gpumem_status estimate_from_headers(estimate *e, gpumem_error *err); /* once the plan is evaluated */
 
 /* ---- descriptions (describe.c) ------------------------------------------------------------------------------------------------ */
 
@@ -123,6 +147,8 @@ int verb_model(const options *o);
 int verb_batch(const options *o);
 int verb_plugin(const options *o);
 int verb_gpus(const options *o);
+int verb_pull(const options *o);
+int verb_cache(const options *o);
 int verb_completion(const options *o);
 int verb_help(const options *o);
 int verb_version(const options *o);

@@ -95,6 +95,8 @@ int gpumem_exit_code(gpumem_status status)
         return 3;
     case GPUMEM_EPLUGIN:
         return 4;
+    case GPUMEM_EHUB:
+        return 6;
     case GPUMEM_ENOMEM:
     case GPUMEM_EINTERNAL:
     case GPUMEM_ESPACE:

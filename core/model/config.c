@@ -207,21 +207,81 @@ static gpumem_status unknown_model(const char *model, const search *found, gpume
     return GPUMEM_EMODEL;
 }
 
-static gpumem_status open_catalogue(gpumem_host *host, const char *model, gpumem_config **out, gpumem_error *err)
+/* ---- the Hub ---- */
+
+static gpumem_status open_hub(gm_hub *hub, gm_repo *repo, gpumem_config **out, gpumem_error *err)
+{
+    char name[512], file[300];
+    gm_hub_file f;
+    gpumem_config *c;
+    gpumem_status s;
+    snprintf(name, sizeof name, "%s%s%s%s%.100s", repo->id, repo->given ? "@" : "", repo->given ? repo->revision : "", *repo->folder ? "/" : "", repo->folder);
+    snprintf(file, sizeof file, "%sconfig.json", repo->folder);
+    c = config_new(name, "hub", "");
+    if (c == NULL)
+        return gm_no_memory(err);
+    s = gm_hub_read(hub, repo, file, MAX_CONFIG, &c->arena, &f, err);
+    if (s == GPUMEM_OK && f.text == NULL)
+        s = gm_hub_no_config(hub, repo, err);
+    if (s == GPUMEM_OK)
+        s = parse_into(c, *f.path ? f.path : name, f.text, f.n, err);
+    if (s == GPUMEM_OK && (c->path = gm_arena_strdup(&c->arena, f.path)) == NULL)
+        s = gm_no_memory(err);
+    if (s != GPUMEM_OK) {
+        gpumem_config_free(c);
+        return s;
+    }
+    c->source = f.asked ? "hub" : "cache";
+    *out = c;
+    return GPUMEM_OK;
+}
+
+/* What was asked for, as a name of the Hub.  hub NULL: it is none, and `why` may say more. */
+typedef struct elsewhere { gm_hub *hub; gm_repo repo; gpumem_error why; } elsewhere;
+
+static void look_elsewhere(gpumem_host *host, const char *model, elsewhere *e)
+{
+    gm_hub *hub;
+    *e = (elsewhere){0};
+    if (host->hub_wanted && gm_host_hub(host, &hub, &e->why) == GPUMEM_OK && gm_repo_parse(model, hub->environment.endpoint, &e->repo, &e->why))
+        e->hub = hub;
+}
+
+/* Neither a path nor in the catalogue: a name of the Hub, or one that was mistyped; both are said. */
+static gpumem_status open_elsewhere(elsewhere *e, const search *found, gpumem_config **out, gpumem_error *err)
+{
+    char text[300];
+    gpumem_status s;
+    if (!e->hub && e->why.status != GPUMEM_OK) {
+        if (err && err->status == GPUMEM_OK)
+            *err = e->why;
+        return e->why.status;
+    }
+    if (!e->hub)
+        return unknown_model(found->wanted, found, err);
+    s = open_hub(e->hub, &e->repo, out, err);
+    if (s == GPUMEM_EHUB && !e->repo.given && *gpumem_near_text(&found->near, text, sizeof text))
+        gm_tip(err, "of the catalogue, did you mean %s?", text);
+    return s;
+}
+
+static gpumem_status open_catalogue(gpumem_host *host, const char *asked, gpumem_config **out, gpumem_error *err)
 {
     char buf[512];
-    const char *path = catalogue_file(host, model, buf, sizeof buf);
-    search found = {.wanted = model};
+    const char *path = catalogue_file(host, asked, buf, sizeof buf);
+    search found = {.wanted = asked};
+    elsewhere e;
     if (path)
-        return open_file(model, "catalogue", path, out, err);
-    gpumem_near_init(&found.near, model);
+        return open_file(asked, "catalogue", path, out, err);
+    look_elsewhere(host, asked, &e);
+    if (e.hub && !e.repo.given && !*e.repo.folder)
+        found.wanted = e.repo.id; /* an address's name, too */
+    gpumem_near_init(&found.near, found.wanted);
     gpumem_status s = gpumem_catalogue_each(host, match_name, &found, err);
     if (s != GPUMEM_OK)
         return s;
     path = found.full[0] ? catalogue_file(host, found.full, buf, sizeof buf) : NULL;
-    if (path == NULL)
-        return unknown_model(model, &found, err);
-    return open_file(found.full, "catalogue", path, out, err);
+    return path ? open_file(found.full, "catalogue", path, out, err) : open_elsewhere(&e, &found, out, err);
 }
 
 gpumem_status gpumem_config_open(gpumem_host *host, const char *model, gpumem_config **out, gpumem_error *err)
@@ -243,7 +303,7 @@ gpumem_status gpumem_config_open(gpumem_host *host, const char *model, gpumem_co
         return GPUMEM_EIO;
     }
     /* A path by its looks: say what the system says of it. */
-    if (model[0] == '/' || model[0] == '.' || model[0] == '~' || (n > 5 && strcmp(model + n - 5, ".json") == 0))
+    if (model[0] == '/' || model[0] == '.' || model[0] == '~' || (n > 5 && strcmp(model + n - 5, ".json") == 0 && !strstr(model, "://")))
         return open_file(model, "config.json", model, out, err);
     return open_catalogue(host, model, out, err);
 }

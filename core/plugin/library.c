@@ -232,6 +232,36 @@ void gm_library_close(void *handle)
         dlclose(handle);
 }
 
+/* ---- libraries of the system ---------------------------------------------------------------------------------------------- */
+
+/* A pointer to a function has the size of a pointer to an object wherever there is dlsym(). */
+static const char *fill(void *library, const char *const *names, char *functions)
+{
+    for (; *names; names++, functions += sizeof(void *)) {
+        void *symbol = dlsym(library, *names);
+        if (!symbol)
+            return *names;
+        memcpy(functions, &symbol, sizeof symbol);
+    }
+    return NULL;
+}
+
+void *gm_library_system(const char *soname, const char *const *names, void *functions, char *why, size_t n)
+{
+    void *library = dlopen(soname, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    const char *missing;
+    if (!library) {
+        snprintf(why, n, "%s cannot be loaded", soname);
+        return NULL;
+    }
+    missing = fill(library, names, functions);
+    if (!missing)
+        return library;
+    snprintf(why, n, "%s has no function '%s'", soname, missing);
+    dlclose(library);
+    return NULL;
+}
+
 /* ---- where this code is ------------------------------------------------------------------------------------------------- */
 
 static const char here = 0;

@@ -10,4 +10,7 @@ gpumem_status gm_library_open(const gm_manifest *manifest, void **handle, const 
 void gm_library_close(void *handle);
 /* The directory of the program or library that this code is in, without a trailing slash; and whether that is a program. */
 gpumem_status gm_library_home(char *buf, size_t n, bool *program);
+/* A library of the system by its soname, for the functions of `names`: each is put into the pointer to a function at the same place of
+ * `functions`.  NULL where it is not installed or has not all of them; `why` of n bytes says what is missing.  It stays loaded. */
+void *gm_library_system(const char *soname, const char *const *names, void *functions, char *why, size_t n);
 #endif

@@ -41,7 +41,7 @@ GPUMEM_EXPORT void gpumem_near_offer(gpumem_near *near, const char *name);
 GPUMEM_EXPORT const char *gpumem_near_text(const gpumem_near *near, char *buf, size_t n); /* "" when nothing is near */
 /* "file:line:column: message"; the parts that are known. */
 GPUMEM_EXPORT const char *gpumem_error_text(const gpumem_error *err, char *buf, size_t n);
-/* The command's exit code for a status: 0, 2 usage, 3 model or config, 4 plugin, 5 internal. */
+/* The command's exit code for a status: 0, 2 usage, 3 model or config, 4 plugin, 5 internal, 6 network or access. */
 GPUMEM_EXPORT int gpumem_exit_code(gpumem_status status);
 
 /* ---- a growing string ----------------------------------------------------------------------------------------------- */
@@ -93,18 +93,74 @@ GPUMEM_EXPORT gpumem_status gpumem_plugin_each(gpumem_host *host, gpumem_kind ki
  * help), components, formats, what it uses and what it is used by.  kind 0: any; ids that several kinds have give a list of all. */
 GPUMEM_EXPORT gpumem_status gpumem_plugin_describe(gpumem_host *host, gpumem_kind kind, const char *id, gpumem_text *json, gpumem_error *err);
 
+/* ---- the Hub: models by their name there ---------------------------------------------------------------------------------- */
+
+typedef enum gpumem_progress_kind {
+    GPUMEM_PROGRESS_FETCH, /* often: `what` is being fetched; done and total bytes of all that is fetched at once */
+    GPUMEM_PROGRESS_WAIT,  /* the server asks to wait for so many seconds */
+    GPUMEM_PROGRESS_DONE,  /* all that was asked at once is there, or failed */
+    GPUMEM_PROGRESS_NOTE   /* `what` is a sentence for people */
+} gpumem_progress_kind;
+typedef struct gpumem_progress {
+    gpumem_progress_kind kind;
+    const char *what;
+    uint64_t done, total; /* total 0: not known yet */
+    unsigned seconds;
+} gpumem_progress;
+
+typedef struct gpumem_hub_options { /* NULL, 0 and false: as the environment says, HF_HOME, HF_ENDPOINT, HF_TOKEN and so on */
+    const char *endpoint, *token;
+    const char *cache;  /* the folder with models--ORG--NAME in it */
+    bool offline;       /* nothing but the cache */
+    unsigned backoff;   /* milliseconds before the first retry; 0: 1000 */
+    unsigned patience;  /* seconds that a server may ask to wait; 0: 60 */
+    void (*progress)(void *self, const gpumem_progress *p); /* or NULL */
+    void *self;
+} gpumem_hub_options;
+/* From now on gpumem_config_open() also knows "org/name", "org/name@revision" and URLs of the Hub: what the cache of Hugging Face's own
+ * clients has, then what the Hub has.  Nothing is asked, and libcurl is not loaded, before a model is neither a path nor in the catalogue.
+ * options may be NULL; its strings must live as long as the host. */
+GPUMEM_EXPORT gpumem_status gpumem_hub_use(gpumem_host *host, const gpumem_hub_options *options, gpumem_error *err);
+
+typedef struct gpumem_pulled {
+    const char *file;
+    uint64_t size;    /* of the whole file; UINT64_MAX: not known */
+    uint64_t kept;    /* bytes of it that are here now */
+    uint64_t fetched; /* bytes that came over the network for it this time */
+    bool header;      /* only the head of a file of weights */
+    const char *path; /* in the cache; "" for a header */
+} gpumem_pulled;
+/* Fetches what an estimate needs: config.json, the index, the headers of the weights.  Calls back for each of them. */
+GPUMEM_EXPORT gpumem_status gpumem_hub_pull(gpumem_host *host, const char *model, void (*each)(void *self, const gpumem_pulled *file), void *self,
+                                            gpumem_error *err);
+typedef struct gpumem_cached {
+    const char *model;    /* "org/name" */
+    const char *revision; /* what was asked for, "main"; or "" */
+    const char *commit;
+    const char *path;     /* of its folder */
+    uint64_t files, bytes;/* of the clients' cache */
+    uint64_t headers, header_bytes; /* heads of weights, which gpumem keeps apart */
+    bool config;          /* can be estimated offline */
+} gpumem_cached;
+GPUMEM_EXPORT gpumem_status gpumem_cache_each(gpumem_host *host, int (*each)(void *self, const gpumem_cached *c), void *self, gpumem_error *err);
+/* Where that is: the clients' cache, and gpumem's own folder; "" where there is none. */
+GPUMEM_EXPORT const char *gpumem_cache_path(gpumem_host *host, bool own);
+/* Removes the heads of weights that gpumem keeps, of a model or of all (NULL).  What the clients' cache has is not touched. */
+GPUMEM_EXPORT gpumem_status gpumem_cache_clean(gpumem_host *host, const char *model, uint64_t *bytes, gpumem_error *err);
+
 /* ---- models ----------------------------------------------------------------------------------------------------------- */
 
 typedef struct gpumem_config gpumem_config; /* a config.json that was read */
 
-/* A path to a file or a directory with config.json, or a name of the bundled catalogue ("microsoft/phi-2", "phi-2"). */
+/* A path to a file or a directory with config.json, or a name of the bundled catalogue ("microsoft/phi-2", "phi-2"); after gpumem_hub_use()
+ * also a name on the Hub. */
 GPUMEM_EXPORT gpumem_status gpumem_config_open(gpumem_host *host, const char *model, gpumem_config **out, gpumem_error *err);
 GPUMEM_EXPORT gpumem_status gpumem_config_parse(gpumem_host *host, const char *name, const char *json, size_t n, gpumem_config **out, gpumem_error *err);
 /* Sets a key as --param does: the value is JSON, or else a string.  A dotted key reaches into a mapping. */
 GPUMEM_EXPORT gpumem_status gpumem_config_set(gpumem_config *config, const char *key, const char *value, gpumem_error *err);
 GPUMEM_EXPORT void gpumem_config_free(gpumem_config *config);
-GPUMEM_EXPORT const char *gpumem_config_name(const gpumem_config *config);   /* as asked for, or the catalogue's full name */
-GPUMEM_EXPORT const char *gpumem_config_source(const gpumem_config *config); /* "config.json", "catalogue" or "options" */
+GPUMEM_EXPORT const char *gpumem_config_name(const gpumem_config *config);   /* as asked for, or the catalogue's or the Hub's full name */
+GPUMEM_EXPORT const char *gpumem_config_source(const gpumem_config *config); /* "config.json", "catalogue", "hub", "cache" or "options" */
 GPUMEM_EXPORT const char *gpumem_config_path(const gpumem_config *config);   /* of the file, or "" */
 /* Calls back for each name of the bundled catalogue, short names too (full: the full name, NULL for a full name). */
 GPUMEM_EXPORT gpumem_status gpumem_catalogue_each(gpumem_host *host, int (*each)(void *self, const char *name, const char *full), void *self, gpumem_error *err);
@@ -256,6 +312,64 @@ GPUMEM_EXPORT void gpumem_batch_free(gpumem_batch *batch);
 /* One case in, one result line (with its newline) appended to out.  A bad case gives a line with "error"; the status is not OK
  * only when out could not grow. */
 GPUMEM_EXPORT gpumem_status gpumem_batch_line(gpumem_batch *batch, const char *line, size_t n, gpumem_text *out);
+
+/* ---- weights: what the headers of weight files say ---------------------------------------------------------------------------- */
+
+typedef struct gpumem_weights gpumem_weights; /* the tensors of a checkpoint; the data are not read */
+
+/* A folder with weights, or one file of them: safetensors (and their index), GGUF (also split), PyTorch's .bin (sized, not opened).
+ * config: what says how they are quantised and which dtype they are loaded in; NULL: the config.json beside them, if there is one. */
+GPUMEM_EXPORT gpumem_status gpumem_weights_open_local(gpumem_host *host, const char *path, const gpumem_config *config, gpumem_weights **out,
+                                                      gpumem_error *err);
+/* The same of a model on the Hub, by ranges: the headers and little more.  Not before gpumem_hub_use(). */
+GPUMEM_EXPORT gpumem_status gpumem_weights_open_hub(gpumem_host *host, const char *model, const gpumem_config *config, gpumem_weights **out,
+                                                    gpumem_error *err);
+GPUMEM_EXPORT void gpumem_weights_free(gpumem_weights *weights);
+
+typedef struct gpumem_weights_totals {
+    const char *format;       /* "safetensors", "gguf", "bin" */
+    const char *quantisation; /* the method, or NULL */
+    const char *rule;         /* how `loaded` is counted */
+    uint64_t files, tensors;
+    uint64_t parameters;      /* logical: packed weights unpacked, scales and the like not counted */
+    uint64_t stored, loaded;  /* bytes of tensors: in the files, and once they are in memory */
+    bool exact;               /* false: parameters are bytes divided by the size of the config's dtype */
+} gpumem_weights_totals;
+GPUMEM_EXPORT const gpumem_weights_totals *gpumem_weights_sum(const gpumem_weights *weights);
+
+typedef struct gpumem_weights_dtype { const char *name; uint64_t tensors, parameters, stored; } gpumem_weights_dtype;
+GPUMEM_EXPORT size_t gpumem_weights_dtypes(const gpumem_weights *weights, const gpumem_weights_dtype **rows); /* most bytes first */
+GPUMEM_EXPORT size_t gpumem_weights_warnings(const gpumem_weights *weights, const char *const **warnings);
+
+typedef struct gpumem_weight { /* one tensor */
+    const char *name, *dtype; /* dtype: as the file names it */
+    const char *file;         /* in the folder */
+    const char *component;    /* "unet", "" where there is only one */
+    const uint64_t *dim;      /* outermost first */
+    uint32_t ndim;
+    uint64_t elements;        /* as stored */
+    uint64_t parameters, stored, loaded;
+} gpumem_weight;
+/* All tensors; none for .bin files, which are only sized. */
+GPUMEM_EXPORT size_t gpumem_weights_tensors(const gpumem_weights *weights, const gpumem_weight **tensors);
+
+/* The config.json that a GGUF file's metadata amount to, where its architecture is known (share/gpumem/gguf); else EMODEL.  name: of the model. */
+GPUMEM_EXPORT gpumem_status gpumem_weights_config(gpumem_host *host, const gpumem_weights *weights, const char *name, gpumem_config **out,
+                                                  gpumem_error *err);
+
+typedef enum gpumem_difference_kind { GPUMEM_DIFFERENCE_MISSING, GPUMEM_DIFFERENCE_EXTRA, GPUMEM_DIFFERENCE_SHAPE } gpumem_difference_kind;
+typedef struct gpumem_difference {
+    gpumem_difference_kind kind;       /* missing: from the files; extra: not of the architecture */
+    const char *name;
+    const gpumem_stored_tensor *model; /* NULL: extra */
+    const gpumem_weight *weight;       /* NULL: missing */
+} gpumem_difference;
+typedef struct gpumem_comparison { uint64_t same, missing, extra, shape; } gpumem_comparison;
+/* Sets the tensors of the files and those of the architecture side by side; calls back for each that differs until the callback returns
+ * nonzero.  Names may differ by the base model's prefix; a packed tensor is the same if it stands for as many parameters. */
+GPUMEM_EXPORT gpumem_status gpumem_weights_compare(const gpumem_weights *weights, const gpumem_model *model,
+                                                   int (*each)(void *self, const gpumem_difference *d), void *self, gpumem_comparison *out,
+                                                   gpumem_error *err);
 
 #ifdef __cplusplus
 }

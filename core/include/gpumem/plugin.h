@@ -45,7 +45,8 @@ typedef enum gpumem_status {
     GPUMEM_EUNKNOWN = -9,/* a name that nobody knows: option value, plugin, GPU, set */
     GPUMEM_EMODEL = -10, /* a model or a model type that nobody knows */
     GPUMEM_EPLUGIN = -11,/* a plugin that was refused or failed */
-    GPUMEM_EINTERNAL = -12
+    GPUMEM_EINTERNAL = -12,
+    GPUMEM_EHUB = -13    /* network or access: offline, not found on the Hub, gated, rate-limited */
 } gpumem_status;
 
 typedef enum gpumem_kind {
