@@ -58,8 +58,18 @@ gpumem_status open_weights(gpumem_host *host, const options *o, const gpumem_con
     return add_tip(err, "name a folder or a file with weights");
 }
 
+/* The config.json in the folder of a weight file. */
+static bool config_beside(const options *o, char *path, size_t size)
+{
+    const char *slash = strrchr(o->model, '/');
+
+    return !is_here(o->model, true) &&
+           snprintf(path, size, "%.*sconfig.json", slash ? (int)(slash - o->model) + 1 : 0, o->model) < (int)size && is_here(path, false);
+}
+
 gpumem_status open_with_weights(gpumem_host *host, const options *o, gpumem_config **config, gpumem_weights **weights, gpumem_error *err)
 {
+    char path[4096];
     gpumem_status s;
 
     *config = NULL;
@@ -72,9 +82,13 @@ gpumem_status open_with_weights(gpumem_host *host, const options *o, gpumem_conf
         fail(err, GPUMEM_EINVAL, "'%s' has weights only, and no config.json", o->model);
         return add_tip(err, "--weights headers counts from their headers");
     }
-    if ((s = open_weights(host, o, NULL, weights, err)) != GPUMEM_OK || (s = gpumem_weights_config(host, *weights, o->model, config, err)) != GPUMEM_OK)
+    if ((s = open_weights(host, o, NULL, weights, err)) != GPUMEM_OK)
         return s;
-    return apply_settings(o, *config, err);
+    if (strcmp(gpumem_weights_sum(*weights)->format, "gguf") != 0 && config_beside(o, path, sizeof path))
+        s = gpumem_config_open(host, path, config, err);
+    else
+        s = gpumem_weights_config(host, *weights, o->model, config, err);
+    return s == GPUMEM_OK ? apply_settings(o, *config, err) : s;
 }
 
 /* ---- text ---------------------------------------------------------------------------------------------------------------------- */

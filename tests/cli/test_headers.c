@@ -118,10 +118,73 @@ END_TEST
 
 START_TEST(files)
 {
-    says("model same/model.safetensors", 0, "  dtype          tensors        parameters             bytes\n  F16                 21            74 048           148 096\n");
+    says("model same/model.safetensors --weights headers", 0, "  dtype          tensors        parameters             bytes\n  F16                 21            74 048           148 096\n");
+    says("model same/model.safetensors --compare", 0, "21 tensors are the same"); /* by the config.json beside it */
+    says("infer same/model.safetensors --json", 0, "{\"id\":\"weights\",\"bytes\":148096,");
+    fixture_place(&f, "alone/x");
+    ck_assert_int_eq(command("gpumem", "model same/../alone"), 3);
+    ck_assert_ptr_nonnull(strstr(out, "no weights are there"));
     says("same/model.safetensors --weights config", 2, "has weights only, and no config.json");
     fixture_write(&f, "bad.safetensors", "12345678{}");
     says("model bad.safetensors", 3, "the length of the header");
+}
+END_TEST
+
+static void put_u64(FILE *file, unsigned long long v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        fputc((int)(v >> 8 * i & 255), file);
+}
+
+static void put_name(FILE *file, const char *s)
+{
+    put_u64(file, strlen(s), 8);
+    fputs(s, file);
+}
+
+/* A llama of one layer, of which only the embedding is there: 4-bit blocks. */
+static void put_gguf(const char *name, const char *architecture)
+{
+    static const struct { const char *key; unsigned v; } key[] = {{"embedding_length", 64}, {"block_count", 1}, {"attention.head_count", 4}, {"feed_forward_length", 96},
+                                                                  {"context_length", 128}, {"vocab_size", 32}};
+    FILE *file = fopen(fixture_place(&f, name), "wb");
+    long n;
+    ck_assert_ptr_nonnull(file);
+    fputs("GGUF", file);
+    put_u64(file, 3, 4);
+    put_u64(file, 1, 8);
+    put_u64(file, 7, 8);
+    put_name(file, "general.architecture");
+    put_u64(file, 8, 4);
+    put_name(file, architecture);
+    for (unsigned i = 0; i < 6; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s.%s", architecture, key[i].key);
+        put_name(file, text);
+        put_u64(file, 4, 4);
+        put_u64(file, key[i].v, 4);
+    }
+    put_name(file, "token_embd.weight");
+    put_u64(file, 2, 4);
+    put_u64(file, 64, 8);
+    put_u64(file, 32, 8);
+    put_u64(file, 2, 4);
+    put_u64(file, 0, 8);
+    n = (ftell(file) + 31) / 32 * 32 + 2048 / 32 * 18;
+    fclose(file);
+    ck_assert_int_eq(truncate(f.path, n), 0);
+}
+
+START_TEST(gguf)
+{
+    put_gguf("a.gguf", "llama");
+    put_gguf("b/c.gguf", "nobody");
+    says("infer a.gguf --json", 0, "{\"id\":\"weights\",\"bytes\":1152,");
+    says("model a.gguf", 0, "family llama");
+    says("model a.gguf --weights headers", 0, "  Q4_0                 1             2 048             1 152\n");
+    says("model a.gguf --compare", 2, "GGUF files name their tensors otherwise");
+    says("model b", 0, "no family is known for the GGUF architecture 'nobody'");
+    says("b", 0, "  Q4_0                 1             2 048             1 152\n");
 }
 END_TEST
 
@@ -149,6 +212,7 @@ int main(void)
     tcase_add_test(tc, headers);
     tcase_add_test(tc, unknown_families);
     tcase_add_test(tc, files);
+    tcase_add_test(tc, gguf);
     tcase_add_test(tc, classic);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

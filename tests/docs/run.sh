@@ -26,7 +26,7 @@ ln -s "$source/tests" "$work/here/tests"
 # Prints what COMMAND prints, as the documents show it.
 run_command() {
     command=$(printf '%s\n' "$1" | sed "s#/usr/local#$prefix#g")
-    (cd "$work/here" && env -i HOME="$work/home" LC_ALL=C.UTF-8 PATH="$prefix/bin:$PATH" sh -c "$command" < /dev/null 2>&1) |
+    (cd "$work/here" && env -i HOME="$work/home" HF_HUB_OFFLINE=1 LC_ALL=C.UTF-8 PATH="$prefix/bin:$PATH" sh -c "$command" < /dev/null 2>&1) |
         sed "s#$prefix#/usr/local#g; s#$work/here/##g; s#$work/home#/home/you#g; s/[ \t]*\$//"
 }
 

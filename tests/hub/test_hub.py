@@ -299,7 +299,7 @@ class HubTest(unittest.TestCase):
         self.assertEqual(tokens, {"hub": "Bearer hf_secret", "far": None})
 
     def test_token_is_never_printed(self):
-        for how in ("down", "gated", "loop", "forbidden", "login"):
+        for how in ("limited-long", "gated", "loop", "forbidden", "login"):
             self.hub.add("org/" + how, how=how)
             r = self.model("org/" + how, code=6, HF_TOKEN="hf_secret")
             self.assertNotIn("hf_secret", r.stderr)
@@ -401,6 +401,30 @@ class HubTest(unittest.TestCase):
         self.model("org/small", HF_ENDPOINT="http://hub.invalid", HTTP_PROXY=self.hub.url)
         self.assertEqual(self.hub.proxied, ["http://hub.invalid/org/small/resolve/main/config.json"])
         self.model("org/small", HF_HUB_CACHE=self.home + "/new", HTTP_PROXY="http://127.0.0.1:1", NO_PROXY="127.0.0.1")
+
+    def test_certificates(self):
+        """A hub with a certificate of its own; and no way back from https to http."""
+        import ssl
+        pem = os.path.join(self.home, "pem")
+        if not shutil.which("openssl") or subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                 "-keyout", pem + ".key", "-out", pem], capture_output=True).returncode:
+            self.skipTest("no openssl to make a certificate")
+        self.hub.add("org/small", how="direct")
+        self.hub.add("org/away", how="elsewhere")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem, pem + ".key")
+        near = self.hub.servers[0]
+        near.socket = context.wrap_socket(near.socket, server_side=True)
+        url = self.hub.url.replace("http:", "https:")
+        self.assertIn("cannot be reached", self.model("org/small", code=6, HF_ENDPOINT=url).words)
+        for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+            shutil.rmtree(self.cache, ignore_errors=True)
+            self.model("org/small", HF_ENDPOINT=url, **{name: pem})
+        self.assertIn("a redirect from https to http", self.model("org/away", code=6, HF_ENDPOINT=url, SSL_CERT_FILE=pem).words)
+
+    def test_errors_of_the_server(self):
+        self.refused("down", "answers 500: boom", requests=6)
 
     def test_bad_endpoint(self):
         self.assertIn("is not a URL", self.model("org/small", code=6, HF_ENDPOINT="not a url").words)

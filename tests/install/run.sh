@@ -24,9 +24,9 @@ is() {
 # Without network where that can be had, and with nothing in the environment but the last arguments.
 alone() {
     if unshare -rn true 2>/dev/null; then
-        unshare -rn env -i "$@" </dev/null
+        unshare -rn env -i HF_HUB_OFFLINE=1 "$@" </dev/null
     else
-        env -i "$@" </dev/null
+        env -i HF_HUB_OFFLINE=1 "$@" </dev/null
     fi
 }
 
@@ -82,7 +82,7 @@ is "the shared library, by CMake" "$(alone "$work/client/build/with_shared" phi-
 is "the static library, by CMake" "$(alone GPUMEM_PLUGIN_PATH="$plugins:$prefix/share/gpumem" "$work/client/build/with_static" phi-2)" "$says"
 cp "$work/client/build/with_static" "$prefix/bin/"
 is "the static library, beside the plugins" "$(alone "$prefix/bin/with_static" phi-2)" "$says"
-is "an unknown model" "$(alone "$work/client/build/with_shared" phi-22 2>/dev/null || echo "exit code $?")" "exit code 3"
+is "an unknown model" "$(alone "$work/client/build/with_shared" phi-22 2>/dev/null || echo "exit code $?")" "exit code 6"
 
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix/" -name gpumem.pc)")
 export PKG_CONFIG_PATH
@@ -109,7 +109,7 @@ mkdir -p "$work/home"
 HOME="$work/home" "$cmake" -S "$examples/component" -B "$work/oak2" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 && "$cmake" --build "$work/oak2" >>"$work/log" 2>&1 &&
     "$cmake" --install "$work/oak2" >>"$work/log" 2>&1 || { cat "$work/log"; fail "installing the component"; }
 is "in the user's directory" "$(alone HOME="$work/home" "$bin/gpumem" oak-0.5b --json | number parameters)" "$oak"
-is "not without it" "$(alone "$bin/gpumem" oak-0.5b --json 2>/dev/null || echo "exit code $?")" "exit code 3"
+is "not without it" "$(alone "$bin/gpumem" oak-0.5b --json 2>/dev/null || echo "exit code $?")" "exit code 6"
 mkdir -p "$work/xdg/gpumem"
 cp -R "$work/oak/plugins/." "$work/xdg/gpumem/"
 is "in XDG_DATA_HOME" "$(alone XDG_DATA_HOME="$work/xdg" "$bin/gpumem" oak-0.5b --json | number parameters)" "$oak"
