@@ -3,7 +3,7 @@
 #define GM_BUILD_H
 
 #include "model/evaluate.h"
-#include "model/pattern.h"
+#include "text/pattern.h"
 #include <regex.h>
 
 typedef struct gm_ports { gpumem_port *port; uint32_t n, max; } gm_ports;

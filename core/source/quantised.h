@@ -3,7 +3,7 @@
 #define GM_QUANTISED_H
 
 #include "base/value.h"
-#include "model/pattern.h"
+#include "text/pattern.h"
 #include "source/dtype.h"
 #include "source/names.h"
 

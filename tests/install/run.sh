@@ -82,7 +82,7 @@ is "the shared library, by CMake" "$(alone "$work/client/build/with_shared" phi-
 is "the static library, by CMake" "$(alone GPUMEM_PLUGIN_PATH="$plugins:$prefix/share/gpumem" "$work/client/build/with_static" phi-2)" "$says"
 cp "$work/client/build/with_static" "$prefix/bin/"
 is "the static library, beside the plugins" "$(alone "$prefix/bin/with_static" phi-2)" "$says"
-is "an unknown model" "$(alone "$work/client/build/with_shared" phi-22 2>/dev/null || echo "exit code $?")" "exit code 6"
+is "an unknown model" "$(alone "$work/client/build/with_shared" phi-22 2>/dev/null || echo "exit code $?")" "exit code 3"
 
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix/" -name gpumem.pc)")
 export PKG_CONFIG_PATH

@@ -1,6 +1,6 @@
 /* core/model/pattern: modules that a quantised config keeps wide. */
 #include "../plugin/fixture.h"
-#include "model/pattern.h"
+#include "text/pattern.h"
 #include "text/json.h"
 
 /* Is the parameter among the modules of this list? */

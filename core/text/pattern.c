@@ -1,4 +1,4 @@
-#include "model/pattern.h"
+#include "text/pattern.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
