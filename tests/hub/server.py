@@ -175,7 +175,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if parts[:2] == ["api", "resolve-cache"]:
             at = next(i for i, p in enumerate(parts) if len(p) == 40)
             data = hub.find("/".join(parts[3:at])).files["/".join(parts[at + 1:])]
-            return self.send_file(data, {"ETag": f'"{git_id(data)}"'})
+            return self.send_file(data, {"ETag": f'"{git_id(data)}"', "X-Repo-Commit": parts[at]})
         if "resolve" not in parts:
             return self.error(404)
         at = parts.index("resolve")

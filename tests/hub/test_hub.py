@@ -253,6 +253,33 @@ class HubTest(unittest.TestCase):
         self.run_it("cache", "clean")
         self.assertEqual(json.loads(self.run_it("cache", "--json").stdout), out)
 
+    def test_the_python_client_itself(self):
+        """huggingface_hub and gpumem share files, both ways.  GPUMEM_HF_PYTHON: a Python that has it."""
+        python = os.environ.get("GPUMEM_HF_PYTHON", sys.executable)
+        if subprocess.run([python, "-c", "import huggingface_hub"], capture_output=True).returncode:
+            self.skipTest("no huggingface_hub")
+        self.hub.add("org/small")
+        self.hub.add("org/two", {"config.json": CONFIG, **server.sharded(2)})
+        script = ("import sys, huggingface_hub as h\n"
+                  "for f in sys.argv[3:]: print(h.hf_hub_download(sys.argv[1], f, local_files_only=sys.argv[2] == 'local'))\n"
+                  "assert not h.scan_cache_dir().warnings")
+        env = {"HOME": self.home, "HF_ENDPOINT": self.hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "PATH": "/usr/bin:/bin"}
+
+        def client(*args):
+            subprocess.run([python, "-c", script, *args], env=env, check=True, capture_output=True)
+
+        client("org/small", "remote", "config.json")
+        self.assertEqual(self.model("org/small", "--offline")["source"], "cache")
+        self.pull("org/two")
+        n = len(self.hub.log)
+        client("org/two", "local", "config.json", "model.safetensors.index.json")
+        self.assertEqual(len(self.hub.log), n)
+        client("org/two", "remote", *self.hub.repos["org/two"].files)
+        self.run_it("cache", "clean")
+        n = len(self.hub.log)
+        self.run_it("model", "org/two", "--weights", "headers", "--offline")
+        self.assertEqual(len(self.hub.log), n)
+
     # ---- who may read
 
     def test_gated(self):
