@@ -420,7 +420,7 @@ static gpumem_status name_stored(gm_build *b, const gm_step *st, const char *at,
     for (uint32_t i = tensor0; i < b->e->ntensor; i++) {
         gpumem_tensor *t = &b->e->tensor[i];
         const char *rest, *to;
-        if ((t->role != GPUMEM_ROLE_WEIGHT && t->role != GPUMEM_ROLE_BUFFER) || t->storage != GPUMEM_NONE)
+        if (t->role != GPUMEM_ROLE_WEIGHT && t->role != GPUMEM_ROLE_BUFFER)
             continue;
         to = renamed(st, b->e->string + t->name, &rest);
         gpumem_text_clear(&b->path);

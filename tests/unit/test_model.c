@@ -226,9 +226,10 @@ START_TEST(tied)
     for (uint32_t i = 0; i < d->ntensor; i++)
         if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage != GPUMEM_NONE) {
             shared++;
+            ck_assert_str_eq(d->string + d->tensor[i].name, shared == 1 ? "embed.weight" : "head.weight"); /* the table that is read, the head's name for it */
             ck_assert_str_eq(d->string + d->tensor[d->tensor[i].storage].name, "embed.weight");
         }
-    ck_assert_uint_eq(shared, 1);
+    ck_assert_uint_eq(shared, 2);
     gpumem_model_free(m);
 }
 END_TEST

@@ -6,9 +6,20 @@ const gpumem_paramdef head_params[HEAD_N] = {
     FLAG("head_bias", "false", "has it a bias, also when its matrix is tied"),
 };
 
+/* The head's own name for the embedding's table. */
+static uint32_t tied(gpumem_emit *e, uint32_t table)
+{
+    uint32_t t;
+    if (e->status != GPUMEM_OK || table >= e->ntensor)
+        return table;
+    t = gpumem_emit_tensor(e, "weight", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_HEAD, e->tensor[table].dtype, e->tensor[table].ndim, e->tensor[table].dim);
+    return view_of(e, t, e->tensor[table].storage == GPUMEM_NONE ? table : e->tensor[table].storage);
+}
+
 DESCRIBE(head_describe)
 {
-    uint32_t y = linear(e, "", GPUMEM_FAMILY_HEAD, in[0], in[1], extent(size_of(args, HEAD_VOCAB), GPUMEM_AXIS_VOCAB),
+    uint32_t weight = in[1] == GPUMEM_NONE ? GPUMEM_NONE : tied(e, in[1]);
+    uint32_t y = linear(e, "", GPUMEM_FAMILY_HEAD, in[0], weight, extent(size_of(args, HEAD_VOCAB), GPUMEM_AXIS_VOCAB),
                         flag_of(args, HEAD_BIAS) ? LINEAR_BIAS : 0);
     out[0] = hold(e, y, GPUMEM_LIVES_CALLER);
     return (gpumem_status)e->status;
