@@ -371,23 +371,25 @@ static bool step_needs(const gm_planner *p, const gpumem_description *d)
 }
 
 /* A port's readers need what any of its writers needs. */
-static bool port_needs(const gm_planner *p, const gpumem_description *d)
+static bool port_needs(const gm_planner *p, const gpumem_description *d, uint8_t *port)
 {
     bool changed = false;
     for (uint32_t i = 0; i < d->nblock; i++)
         for (uint32_t e = d->block[i].export0; e < d->block[i].export0 + d->block[i].nexport; e++)
-            for (uint32_t k = 0; p->needs_grad[d->port[e].tensor] && k < d->nblock; k++)
-                for (uint32_t m = d->block[k].import0; m < d->block[k].import0 + d->block[k].nimport; m++)
-                    if (d->port[m].port == d->port[e].port && !p->needs_grad[d->port[m].tensor])
-                        p->needs_grad[d->port[m].tensor] = changed = true;
+            port[d->port[e].port] |= p->needs_grad[d->port[e].tensor];
+    for (uint32_t i = 0; i < d->nblock; i++)
+        for (uint32_t m = d->block[i].import0; m < d->block[i].import0 + d->block[i].nimport; m++)
+            if (port[d->port[m].port] && !p->needs_grad[d->port[m].tensor])
+                p->needs_grad[d->port[m].tensor] = changed = true;
     return changed;
 }
 
 static gpumem_status propagate(gm_planner *p, gpumem_error *err)
 {
     const gpumem_description *d = &p->plan->model->d;
+    uint8_t *port = gm_arena_zero(p->arena, d->nportname + 1u, 1);
     p->needs_grad = gm_arena_zero(p->arena, d->ntensor + 1u, 1);
-    if (p->needs_grad == NULL)
+    if (p->needs_grad == NULL || port == NULL)
         return gm_no_memory(err);
     if (p->plan->request.mode != GPUMEM_MODE_TRAINING)
         return GPUMEM_OK;
@@ -397,7 +399,7 @@ static gpumem_status propagate(gm_planner *p, gpumem_error *err)
     }
     for (bool changed = true; changed;) {
         changed = step_needs(p, d);
-        changed |= port_needs(p, d);
+        changed |= port_needs(p, d, port);
     }
     return GPUMEM_OK;
 }
