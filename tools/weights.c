@@ -67,6 +67,18 @@ static bool config_beside(const options *o, char *path, size_t size)
            snprintf(path, size, "%.*sconfig.json", slash ? (int)(slash - o->model) + 1 : 0, o->model) < (int)size && is_here(path, false);
 }
 
+/* A model of the Hub without config.json: what its weights say, or the error that there is. */
+static gpumem_status weights_instead(gpumem_host *host, const options *o, gpumem_weights **weights, gpumem_error *err)
+{
+    gpumem_error why = {0};
+    gpumem_status s = open_weights(host, o, NULL, weights, &why);
+
+    if (s == GPUMEM_EIO) /* none are there */
+        return err->status;
+    *err = why;
+    return s;
+}
+
 gpumem_status open_with_weights(gpumem_host *host, const options *o, gpumem_config **config, gpumem_weights **weights, gpumem_error *err)
 {
     char path[4096];
@@ -74,15 +86,20 @@ gpumem_status open_with_weights(gpumem_host *host, const options *o, gpumem_conf
 
     *config = NULL;
     *weights = NULL;
-    if (!has_only_weights(o)) {
+    if (has_only_weights(o)) {
+        if (o->weights && strcmp(o->weights, "config") == 0) {
+            fail(err, GPUMEM_EINVAL, "'%s' has weights only, and no config.json", o->model);
+            return add_tip(err, "--weights headers counts from their headers");
+        }
+        s = open_weights(host, o, NULL, weights, err);
+    } else {
         s = open_config(host, o, config, err);
-        return s == GPUMEM_OK && wants_headers(o) ? open_weights(host, o, *config, weights, err) : s;
+        if (s == GPUMEM_OK)
+            return wants_headers(o) ? open_weights(host, o, *config, weights, err) : s;
+        if (s == GPUMEM_ENOCONFIG && !(o->weights && strcmp(o->weights, "config") == 0))
+            s = weights_instead(host, o, weights, err);
     }
-    if (o->weights && strcmp(o->weights, "config") == 0) {
-        fail(err, GPUMEM_EINVAL, "'%s' has weights only, and no config.json", o->model);
-        return add_tip(err, "--weights headers counts from their headers");
-    }
-    if ((s = open_weights(host, o, NULL, weights, err)) != GPUMEM_OK)
+    if (s != GPUMEM_OK)
         return s;
     if (strcmp(gpumem_weights_sum(*weights)->format, "gguf") != 0 && config_beside(o, path, sizeof path))
         s = gpumem_config_open(host, path, config, err);

@@ -96,6 +96,7 @@ int gpumem_exit_code(gpumem_status status)
     case GPUMEM_EPLUGIN:
         return 4;
     case GPUMEM_EHUB:
+    case GPUMEM_ENOCONFIG:
         return 6;
     case GPUMEM_ENOMEM:
     case GPUMEM_EINTERNAL:

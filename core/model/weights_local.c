@@ -27,15 +27,6 @@ static bool ends(const char *s, const char *with)
     return n >= k && strcmp(s + n - k, with) == 0;
 }
 
-/* The later parts of a split model, and what is no model by itself. */
-static bool is_extra(const char *name)
-{
-    const char *of = strstr(name, "-of-"), *number = of;
-    while (number && number > name && number[-1] >= '0' && number[-1] <= '9')
-        number--;
-    return (of && strtoul(number, NULL, 10) > 1) || strncmp(name, "mmproj", 6) == 0 || strstr(name, "imatrix");
-}
-
 /* The only weight file of a folder; none, or too many to choose from, is an error. */
 static gpumem_status only_file(const char *path, char *name, size_t size, gpumem_error *err)
 {
@@ -44,7 +35,7 @@ static gpumem_status only_file(const char *path, char *name, size_t size, gpumem
     gpumem_status s = GPUMEM_OK;
     for (int i = 0; i < n; i++) {
         const char *file = entry[i]->d_name;
-        if ((ends(file, ".gguf") || ends(file, ".safetensors")) && !is_extra(file) && found++ == 0)
+        if ((ends(file, ".gguf") || ends(file, ".safetensors")) && !gm_weights_is_extra(file) && found++ == 0)
             snprintf(name, size, "%s", file);
         free(entry[i]);
     }

@@ -250,7 +250,7 @@ static gpumem_status fill_request(gm_planner *p, gpumem_error *err)
     r->activation = p->activation.manifest ? p->activation.manifest->id : NULL;
     if (r->accumulation == 0)
         r->accumulation = 1;
-    return r->precision ? GPUMEM_OK : gm_no_memory(err);
+    return r->precision && (r->optimizer || r->mode != GPUMEM_MODE_TRAINING) ? GPUMEM_OK : gm_no_memory(err);
 }
 
 /* ---- formats ---- */

@@ -2,6 +2,7 @@
 #include "host.h"
 #include "model/config.h"
 #include "source/opener.h"
+#include "source/weights.h"
 #include "text/json.h"
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static gpumem_status pull_config(gm_hub *hub, gm_repo *repo, pulling *p, bool *f
     return s;
 }
 
-/* The only GGUF file of a repo that has nothing else. */
+/* The only GGUF model of a repo that has nothing else: one file, or the first of its parts. */
 static bool only_gguf(gm_hub *hub, const gm_repo *repo, gm_arena *arena, const char **out)
 {
     const gm_value *files;
@@ -45,7 +46,7 @@ static bool only_gguf(gm_hub *hub, const gm_repo *repo, gm_arena *arena, const c
     files = info.type == GM_MAP ? gm_value_get(&info, "siblings") : NULL;
     for (uint32_t i = 0; files && files->type == GM_LIST && i < files->n; i++) {
         const gm_value *name = files->v.list[i].type == GM_MAP ? gm_value_get(&files->v.list[i], "rfilename") : NULL;
-        if (name && name->type == GM_STRING && name->n > 5 && strcmp(name->v.s + name->n - 5, ".gguf") == 0) {
+        if (name && name->type == GM_STRING && name->n > 5 && strcmp(name->v.s + name->n - 5, ".gguf") == 0 && !gm_weights_is_extra(name->v.s)) {
             *out = name->v.s;
             found++;
         }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_STEP (256u << 10)
+#define FIRST_STEP (64u << 10) /* bytes: within what opening a remote file brings */
 #define LAST_STEP (4u << 20)
 #define MAX_STRING (1u << 30)
 #define MAX_ARRAY (1u << 30)

@@ -292,7 +292,7 @@ gpumem_status gm_hub_info(gm_hub *h, const gm_repo *repo, gm_arena *arena, char 
     return s;
 }
 
-typedef struct contents { bool gguf, diffusers, adapter; char base[200]; } contents;
+typedef struct contents { bool diffusers, adapter; char gguf[300], base[200]; } contents;
 
 static bool ends_in(const char *s, const char *end)
 {
@@ -307,7 +307,8 @@ static void look_at(const gm_value *info, contents *c)
         const gm_value *name = files->v.list[i].type == GM_MAP ? gm_value_get(&files->v.list[i], "rfilename") : NULL;
         if (!name || name->type != GM_STRING)
             continue;
-        c->gguf |= ends_in(name->v.s, ".gguf");
+        if (ends_in(name->v.s, ".gguf") && !*c->gguf)
+            snprintf(c->gguf, sizeof c->gguf, "%s", name->v.s);
         c->diffusers |= strcmp(name->v.s, "model_index.json") == 0;
         c->adapter |= strcmp(name->v.s, "adapter_config.json") == 0;
     }
@@ -328,13 +329,16 @@ gpumem_status gm_hub_no_config(gm_hub *h, const gm_repo *repo, gpumem_error *err
     size_t n;
     if (!h->environment.offline && gm_hub_info(h, repo, &arena, &json, &n, NULL) == GPUMEM_OK && gm_json_parse(&arena, repo->id, json, n, &info, NULL) == GPUMEM_OK && info.type == GM_MAP)
         look_at(&info, &c);
-    gm_fail(err, GPUMEM_EHUB, NULL, 0, 0, "the model '%s' has no %sconfig.json%s", repo->id, repo->folder,
-            c.adapter ? ": it is an adapter to another model" : c.diffusers ? ": it is a Diffusers pipeline of several models" : c.gguf ? ": it has GGUF files" : "");
+    gpumem_status s = c.adapter ? GPUMEM_EHUB : GPUMEM_ENOCONFIG; /* an adapter's weights are not the model's */
+    gm_fail(err, s, NULL, 0, 0, "the model '%s' has no %sconfig.json%s", repo->id, repo->folder,
+            c.adapter ? ": it is an adapter to another model" : c.diffusers ? ": it is a Diffusers pipeline of several models" : *c.gguf ? ": it has GGUF files" : "");
     if (*c.base)
         gm_tip(err, "it was made from %s, which may have one", c.base);
+    if (*c.gguf)
+        gm_tip(err, "name one of them: %s/%s/resolve/%s/%s", h->environment.endpoint, repo->id, repo->revision, c.gguf);
     if (c.diffusers)
         gm_tip(err, "its parts have configs of their own: %s/%s/tree/main/transformer and the like", h->environment.endpoint, repo->id);
     gm_tip(err, "what is there: %s/%s/tree/%s", h->environment.endpoint, repo->id, repo->revision);
     gm_arena_free(&arena);
-    return GPUMEM_EHUB;
+    return s;
 }

@@ -100,7 +100,7 @@ static gpumem_status add_index(gm_weights_load *l, const char *file, gm_reader *
     bool bin = s == GPUMEM_OK && shards.nfile && !ends(shards.file[0], ".safetensors");
     l->w->sum.format = bin ? "bin" : "safetensors";
     if (s == GPUMEM_OK)
-        s = bin ? gm_weights_add_bin(l, shards.file, shards.nfile, &shards) : add_shards(l, file, &shards);
+        s = bin ? gm_weights_add_bin(l, shards.file, shards.nfile, &shards, NULL) : add_shards(l, file, &shards);
     gm_shards_free(&shards);
     return s;
 }
@@ -129,7 +129,7 @@ static gpumem_status add_file(gm_weights_load *l, const char *file, gm_reader *r
         return add_index(l, path, r);
     if (ends(file, ".bin") || ends(file, ".pt") || ends(file, ".pth")) {
         l->w->sum.format = "bin";
-        return gm_weights_add_bin(l, &file, 1, NULL);
+        return gm_weights_add_bin(l, &file, 1, NULL, r);
     }
     if ((s = is_gguf(r, file, l->err, gguf)) != GPUMEM_OK)
         return s;
@@ -268,6 +268,14 @@ static int by_bytes(const void *a, const void *b)
 {
     const gpumem_weights_dtype *x = a, *y = b;
     return x->stored != y->stored ? (x->stored < y->stored ? 1 : -1) : strcmp(x->name, y->name);
+}
+
+bool gm_weights_is_extra(const char *file)
+{
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file, *of = strstr(name, "-of-"), *number = of;
+    while (number && number > name && number[-1] >= '0' && number[-1] <= '9')
+        number--;
+    return (of && strtoul(number, NULL, 10) > 1) || strncmp(name, "mmproj", 6) == 0 || strstr(name, "imatrix");
 }
 
 gpumem_status gm_weights_open(gm_opener *opener, const char *file, const gm_value *config, gpumem_weights **out, gpumem_error *err)

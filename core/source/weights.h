@@ -19,6 +19,8 @@ struct gm_opener {
  * sentence-transformers; a file that nothing else stands for.  file: this one instead; NULL: as said.  config: of the model, or NULL: config.json
  * beside, if there is one.  EIO where there are no weights; a tip names what was looked for. */
 gpumem_status gm_weights_open(gm_opener *opener, const char *file, const gm_value *config, gpumem_weights **out, gpumem_error *err);
+/* A later part of a split model, or a file that is no model by itself (a projector, an importance matrix). */
+bool gm_weights_is_extra(const char *file);
 /* The metadata of a GGUF file: a map of all its keys, or NULL. */
 const gm_value *gm_weights_metadata(const gpumem_weights *weights);
 #endif

@@ -231,20 +231,21 @@ gpumem_status gm_weights_add_gguf(gm_weights_load *l, const char *file, gm_reade
 
 /* ---- .bin ------------------------------------------------------------------------------------------------------------------------------ */
 
-gpumem_status gm_weights_add_bin(gm_weights_load *l, const char *const *file, uint32_t nfile, const gm_shards *shards)
+gpumem_status gm_weights_add_bin(gm_weights_load *l, const char *const *file, uint32_t nfile, const gm_shards *shards, gm_reader *opened)
 {
     uint64_t sum = 0, bytes;
     bool exact = true, one;
     gpumem_status s = GPUMEM_OK;
     for (uint32_t i = 0; i < nfile && s == GPUMEM_OK && !(shards && shards->has_total); i++) {
-        gm_reader *r = NULL;
-        if ((s = gm_weights_reader(l, file[i], true, &r)) != GPUMEM_OK)
+        gm_reader *r = opened;
+        if (!opened && (s = gm_weights_reader(l, file[i], true, &r)) != GPUMEM_OK)
             return s;
         s = gm_bin_size(r, &bytes, &one, l->err);
         if (s == GPUMEM_OK && gm_add_u64(sum, bytes, &sum))
             s = gm_fail(l->err, GPUMEM_ERANGE, r->name, 0, 0, "the sizes of the files do not fit in 64 bits");
         exact &= one;
-        r->close(r);
+        if (!opened)
+            r->close(r);
     }
     if (s != GPUMEM_OK)
         return s;

@@ -42,7 +42,8 @@ typedef struct gm_weights_load { /* one component while it is read */
 /* Adds what one file has; shards: only what its index gives to the file of this number, or NULL. */
 gpumem_status gm_weights_add_safetensors(gm_weights_load *l, const char *file, gm_reader *reader, const gm_shards *shards, uint32_t number);
 gpumem_status gm_weights_add_gguf(gm_weights_load *l, const char *file, gm_reader *first);
-gpumem_status gm_weights_add_bin(gm_weights_load *l, const char *const *file, uint32_t nfile, const gm_shards *shards);
+/* opened: the only file, where it is open already, or NULL. */
+gpumem_status gm_weights_add_bin(gm_weights_load *l, const char *const *file, uint32_t nfile, const gm_shards *shards, gm_reader *opened);
 /* What the tensors from `first` on stand for, and their sums. */
 gpumem_status gm_weights_count(gm_weights_load *l, uint32_t first, bool gguf);
 gpumem_status gm_weights_warn(gpumem_weights *w, gpumem_error *err, const char *format, ...) GPUMEM_PRINTF(3, 4);

@@ -71,6 +71,28 @@ def sharded(count, tensors=None, pad=0):
     return files
 
 
+def gguf(config=CONFIG, words=0):
+    """A GGUF file of a llama in F16, with a vocabulary of so many words in its metadata."""
+    def text(s):
+        return struct.pack("<Q", len(s.encode())) + s.encode()
+
+    def u32(key, n):
+        return text(key) + struct.pack("<II", 4, n)
+    meta = [text("general.architecture") + struct.pack("<I", 8) + text("llama"), u32("general.alignment", 32),
+            u32("llama.block_count", config["num_hidden_layers"]), u32("llama.context_length", config["max_position_embeddings"]),
+            u32("llama.embedding_length", config["hidden_size"]), u32("llama.feed_forward_length", config["intermediate_size"]),
+            u32("llama.attention.head_count", config["num_attention_heads"]),
+            u32("llama.attention.head_count_kv", config["num_key_value_heads"]), u32("llama.vocab_size", config["vocab_size"])]
+    if words:
+        meta.append(text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, words) + b"".join(text(f"word-{n:06d}") for n in range(words)))
+    infos, at = b"", 0
+    for name, (_, shape, n) in llama_tensors(config).items():
+        infos += text("output.weight" if name == "lm_head.weight" else name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", d) for d in reversed(shape)) + struct.pack("<IQ", 1, at)
+        at += -(-n // 32) * 32
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(llama_tensors(config)), len(meta)) + b"".join(meta) + infos
+    return head + b"\0" * (-len(head) % 32 + at)
+
+
 class Repo:
     def __init__(self, name, files=None, how=None, token=None, old_name=None, tags=()):
         self.name, self.how, self.token, self.old_name, self.tags = name, how, token, old_name, list(tags)

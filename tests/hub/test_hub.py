@@ -618,6 +618,61 @@ class HubTest(unittest.TestCase):
         r = self.run_it("--model", "org/many", "--load-full-model", program=os.path.join(os.path.dirname(GPUMEM), "gpu_memory_calculator"))
         self.assertIn("Counted 100,000 parameters from the model's weights".replace("100,000", f"{sum(t[2] for t in server.llama_tensors().values()) // 2:,}"), r.stdout)
 
+    def test_gguf(self):
+        """Its header is as long as its vocabulary: ranges grow until it is whole, and no byte comes twice."""
+        total = sum(t[2] for t in server.llama_tensors().values())
+        for words in (0, 200000):
+            with self.subTest(words):
+                data = server.gguf(words=words) + b"\0" * 500000
+                name = f"org/gguf-{words}"
+                self.hub.add(name, {"small.gguf": data})
+                self.hub.log.clear()
+                out = json.loads(self.run_it("model", name, "--weights", "headers", "--json").stdout)["model"]
+                self.assertEqual(out["weights"]["stored_bytes"], total)
+                self.assertEqual(out["weights"]["parameters"], total // 2)
+                self.assertLess(self.sent("small.gguf"), len(data))
+                ranges = [tuple(map(int, e["range"][6:].split("-"))) for e in self.hub.log if e["host"] == "far" and e["range"]]
+                for one, next_one in zip(ranges, ranges[1:]):
+                    self.assertGreater(next_one[0], one[1])
+                self.assertEqual(len(ranges) > 1, words > 0)
+
+    def test_gguf_says_what_it_is(self):
+        """Without a config.json the metadata of the only GGUF model is the config; of several one has to be named."""
+        parts = {"sub/m-00001-of-00002.gguf": server.gguf(), "mmproj-m.gguf": b"no model"}
+        self.hub.add("org/lone", parts)
+        out = json.loads(self.run_it("infer", "org/lone", "--json").stdout)
+        self.assertEqual(out["model"]["parameters"], sum(t[2] for t in server.llama_tensors().values()) // 2)
+        self.hub.add("org/several", {"m-q4.gguf": server.gguf(), "m-q8.gguf": server.gguf()})
+        said = self.model("org/several", code=6).words
+        self.assertIn("it has GGUF files", said)
+        self.assertIn(f"name one of them: {self.hub.url}/org/several/resolve/main/m-q4.gguf", said)
+        self.run_it("model", f"{self.hub.url}/org/several/resolve/main/m-q4.gguf")
+        self.model("org/lone", "--weights", "config", code=6)
+
+    def test_pipeline(self):
+        """The components of a Diffusers repository, which has no config.json of its own."""
+        tensors = {"w": ("F16", [10, 20], 400)}
+        index = {"_class_name": "Pipe", "unet": ["diffusers", "UNet"], "text_encoder": ["transformers", "CLIPTextModel"], "scheduler": ["diffusers", "S"]}
+        self.hub.add("org/pipe", {"model_index.json": json.dumps(index).encode(),
+                                  "unet/diffusion_pytorch_model.safetensors": server.safetensors(tensors),
+                                  "text_encoder/model.safetensors": server.safetensors(tensors)})
+        out = json.loads(self.run_it("model", "org/pipe", "--weights", "headers", "--json").stdout)["model"]["weights"]
+        self.assertEqual((out["files"], out["parameters"], out["stored_bytes"]), (2, 400, 800))
+
+    def test_bin(self):
+        """Pickles are not read: the index says the bytes, or the files' sizes do."""
+        total = sum(t[2] for t in server.llama_tensors().values())
+        names = [f"pytorch_model-{n:05d}-of-00002.bin" for n in (1, 2)]
+        index = json.dumps({"metadata": {"total_size": total}, "weight_map": {t: names[n % 2] for n, t in enumerate(server.llama_tensors())}})
+        config = json.dumps(dict(server.CONFIG, dtype="bfloat16")).encode()
+        self.hub.add("org/bin", {"config.json": config, "pytorch_model.bin.index.json": index.encode(), **{n: b"\x80\x02" * 20000 for n in names}})
+        self.hub.add("org/onebin", {"config.json": config, "pytorch_model.bin": b"\x80\x02" * 50000})
+        out = json.loads(self.run_it("model", "org/bin", "--weights", "headers", "--json").stdout)["model"]["weights"]
+        self.assertEqual((out["stored_bytes"], out["parameters"]), (total, total // 2))
+        out = json.loads(self.run_it("model", "org/onebin", "--weights", "headers", "--json").stdout)["model"]["weights"]
+        self.assertEqual((out["stored_bytes"], out["parameters"]), (100000, 50000))
+        self.assertEqual(self.sent(".bin"), 100000)  # once, to see what form it has
+
     # ---- a terminal
 
     def test_progress_line(self):

@@ -212,7 +212,7 @@ START_TEST(error_exit_codes)
     static const struct { gpumem_status status; int code; } want[] = {
         {GPUMEM_OK, 0},      {GPUMEM_EUNKNOWN, 2}, {GPUMEM_EINVAL, 2}, {GPUMEM_EUNSUP, 2}, {GPUMEM_ERANGE, 2},
         {GPUMEM_EIO, 3},     {GPUMEM_ESYNTAX, 3},  {GPUMEM_ECONFIG, 3}, {GPUMEM_EMODEL, 3}, {GPUMEM_EPLUGIN, 4},
-        {GPUMEM_ENOMEM, 5},  {GPUMEM_EINTERNAL, 5}, {GPUMEM_ESPACE, 5}, {GPUMEM_EHUB, 6},
+        {GPUMEM_ENOMEM, 5},  {GPUMEM_EINTERNAL, 5}, {GPUMEM_ESPACE, 5}, {GPUMEM_EHUB, 6},     {GPUMEM_ENOCONFIG, 6},
     };
     size_t i;
     for (i = 0; i < sizeof want / sizeof *want; i++)

@@ -46,7 +46,8 @@ typedef enum gpumem_status {
     GPUMEM_EMODEL = -10, /* a model or a model type that nobody knows */
     GPUMEM_EPLUGIN = -11,/* a plugin that was refused or failed */
     GPUMEM_EINTERNAL = -12,
-    GPUMEM_EHUB = -13    /* network or access: offline, not found on the Hub, gated, rate-limited */
+    GPUMEM_EHUB = -13,   /* network or access: offline, not found on the Hub, gated, rate-limited */
+    GPUMEM_ENOCONFIG = -14 /* a model of the Hub that has no config.json; its weights may say what it is */
 } gpumem_status;
 
 typedef enum gpumem_kind {
