@@ -22,7 +22,22 @@ CONFIG = {
 SMALL = 10 << 10  # bytes; larger files lie on the second host
 
 
+class Sparse:
+    """A file of any size of which only the first bytes are not zero."""
+    def __init__(self, head, size):
+        self.head, self.size = head, size
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, part):
+        first, last, _ = part.indices(self.size)
+        some = self.head[first:last]
+        return some + b"\0" * (max(last - first, 0) - len(some))
+
+
 def git_id(data):
+    data = data.head if isinstance(data, Sparse) else data
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
@@ -33,6 +48,8 @@ def safetensors(tensors, pad=0, fill=None):
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + n]}
         at += n
     text = json.dumps(header).encode() + b" " * pad
+    if fill == "sparse":
+        return Sparse(struct.pack("<Q", len(text)) + text, 8 + len(text) + at)
     return struct.pack("<Q", len(text)) + text + b"\0" * (at if fill is None else fill)
 
 
@@ -244,7 +261,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = repo.files[file]
         h = {"X-Repo-Commit": repo.commit, "Accept-Ranges": "bytes", **dict(extra)}
         if len(data) >= SMALL or file.endswith((".safetensors", ".gguf", ".bin")):
-            h["X-Linked-Etag"] = f'"{hashlib.sha256(data).hexdigest()}"'
+            h["X-Linked-Etag"] = f'"{hashlib.sha256(data.head if isinstance(data, Sparse) else data).hexdigest()}"'
             h["X-Linked-Size"] = len(data)
             h["Location"] = f"http://127.0.0.1:{self.server.hub.far_port}/{urllib.parse.quote(repo.name, safe='')}::{urllib.parse.quote(file, safe='')}?signature=a%2Fb"
             return self.answer(302, h, b"Found. Redirecting")

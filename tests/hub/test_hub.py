@@ -673,6 +673,68 @@ class HubTest(unittest.TestCase):
         self.assertEqual((out["stored_bytes"], out["parameters"]), (100000, 50000))
         self.assertEqual(self.sent(".bin"), 100000)  # once, to see what form it has
 
+    # ---- what real repositories' headers amount to: tests/unit/test_weights.c has them tensor by tensor
+
+    def golden(self, name, expected, tensors, quantised=None, folder="", shards=1, parameters=None, stored=None, **keys):
+        """tensors: (name, dtype, elements in the file)"""
+        size = {"F32": 4, "I32": 4, "I64": 8, "BF16": 2, "F16": 2}
+        header = {t: (dtype, [n], n * size.get(dtype, 1)) for t, dtype, n in tensors}
+        config = dict(server.CONFIG, **keys, **({"quantization_config": quantised} if quantised else {}))
+        files = {folder + "config.json": json.dumps(config).encode()}
+        for s in range(shards):
+            part = dict(list(header.items())[s::shards])
+            files[f"{folder}model-{s}.safetensors" if shards > 1 else f"{folder}model.safetensors"] = server.safetensors(part, fill="sparse")
+        if shards > 1:
+            files[folder + "model.safetensors.index.json"] = json.dumps({"weight_map": {t: f"model-{n % shards}.safetensors" for n, t in enumerate(header)}}).encode()
+        self.hub.add(name, files)
+        self.hub.log.clear()
+        at = f"{self.hub.url}/{name}/tree/main/{folder.rstrip('/')}" if folder else name
+        w = json.loads(self.run_it("model", at, "--weights", "headers", "--json").stdout)["model"]["weights"]
+        self.assertEqual({d["dtype"]: d["parameters"] for d in w["dtypes"] if d["parameters"]}, expected)
+        self.assertEqual(w["parameters"], parameters or sum(expected.values()))
+        self.assertEqual(w["files"], shards)
+        if stored:
+            self.assertEqual(w["stored_bytes"], stored)
+        self.assertLessEqual(sum(e["sent"] for e in self.hub.log if e["host"] == "far" and e["range"]), shards * 100001)
+
+    def test_golden(self):
+        w4a16 = {"quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ["lm_head"],
+                 "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "group_size": 128}}}}
+        mxfp4 = {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]}
+        bnb = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+        k3 = {"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized", "config_groups": {
+            "group_0": {"format": "mxfp4-pack-quantized", "targets": ["Linear"], "weights": {"num_bits": 4, "scale_dtype": "torch.uint8"}}}}
+        self.golden("google-bert/bert-base-uncased", {"F32": 110106428}, [("w", "F32", 110106428)])
+        self.golden("org/roberta-base", {"F32": 124697433, "I64": 514}, [("w", "F32", 124697433), ("position_ids", "I64", 514)])
+        self.golden("bigscience/bloom", {"BF16": 176247271424}, [(f"w{n}", "BF16", 176247271424 // 72 + (n < 176247271424 % 72)) for n in range(72)], shards=72)
+        self.golden("CompVis/stable-diffusion-v1-4", {"F32": 859520964}, [("w", "F32", 859520964)], folder="unet/")
+        self.golden("Qwen/Qwen-Image", {"BF16": 20430401088}, [("w", "BF16", 20430401088)], folder="transformer/")
+        self.golden("RedHatAI/8B-w4a16", {"I32": 6979321856, "F16": 1052315648}, [
+            ("l.weight_packed", "I32", 6979321856 // 8), ("l.weight_scale", "F16", 6979321856 // 128), ("l.weight_shape", "I64", 2),
+            ("rest", "F16", 1052315648)], w4a16, parameters=8031637504)
+        self.golden("RedHatAI/70B-w4a16", {"I32": 68451041280, "BF16": 2102665216}, [
+            ("l.weight_packed", "I32", 68451041280 // 8), ("l.weight_scale", "BF16", 68451041280 // 128), ("rest", "BF16", 2102665216)],
+            w4a16, parameters=70553706496)
+        self.golden("unsloth/8B-bnb-4bit", {"U8": 6979321856, "BF16": 1050939392}, [
+            ("l.weight", "U8", 3489660928), ("l.weight.absmax", "U8", 109051904), ("l.weight.nested_absmax", "F32", 425984),
+            ("l.weight.nested_quant_map", "F32", 57344), ("l.weight.quant_map", "F32", 3584), ("l.weight.quant_state.bitsandbytes__nf4", "U8", 38687),
+            ("rest", "BF16", 1050939392)], bnb, parameters=8030261248, stored=3489660928 + 109051904 + 4 * (425984 + 57344 + 3584) + 38687 + 2 * 1050939392)
+        for name, u8, bf16, total, stored in (("openai/gpt-oss-20b", 19110297600, 1804459584, 20914757184, 13761264768),
+                                              ("openai/gpt-oss-120b", 114661785600, 2167371072, 116829156672, 65248815744)):
+            self.golden(name, {"U8": u8, "BF16": bf16}, [("e.gate_up_proj_blocks", "U8", u8 // 2), ("e.gate_up_proj_scales", "U8", u8 // 32),
+                                                         ("rest", "BF16", bf16)], mxfp4, parameters=total, stored=stored)
+        self.golden("moonshotai/Kimi-K2.5", {"F32": 23040, "I32": 1014686023680, "BF16": 12193329648}, [
+            ("e.weight_packed", "I32", 1014686023680 // 8), ("e.weight_scale", "BF16", 1014686023680 // 32), ("e.weight_shape", "I32", 2),
+            ("rest", "BF16", 12193329648), ("bias", "F32", 23040)], w4a16)
+        self.golden("moonshotai/Kimi-K3", {"U8": 2722740830208, "BF16": 57179884544, "F32": 11122432}, [
+            ("e.weight_packed", "U8", 2722740830208 // 2), ("e.weight_scale", "U8", 2722740830208 // 32), ("rest", "BF16", 57179884544),
+            ("more", "F32", 11122432)], k3)
+        self.golden("deepseek-ai/DeepSeek-V4-Pro", {"I8": 1572763336704, "F8_E4M3": 23169335296, "BF16": 2816899328, "F32": 87776414, "I64": 2327040}, [
+            ("layers.0.ffn.experts.0.w1.weight", "I8", 1572763336704 // 2), ("layers.0.ffn.experts.0.w1.scale", "F8_E8M0", 1572763336704 // 32),
+            ("rest", "F8_E4M3", 23169335296), ("layers.0.attn.wq.scale", "F8_E8M0", 23169335296 // 16384), ("more", "BF16", 2816899328),
+            ("gates", "F32", 87776414), ("layers.0.ffn.gate.tid2eid", "I64", 2327040)],
+            {"quant_method": "fp8", "scale_fmt": "ue8m0", "weight_block_size": [128, 128]}, expert_dtype="fp4")
+
     # ---- a terminal
 
     def test_progress_line(self):
