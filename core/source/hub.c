@@ -33,6 +33,7 @@ void gm_hub_free(gm_hub *h)
         return;
     gm_http_free(h->http);
     gm_arena_free(&h->arena);
+    free(h->list);
     free(h);
 }
 
@@ -275,21 +276,37 @@ gpumem_status gm_hub_read(gm_hub *h, gm_repo *repo, const char *file, size_t mos
 
 /* ---- what there is -------------------------------------------------------------------------------------------------------------- */
 
-gpumem_status gm_hub_info(gm_hub *h, const gm_repo *repo, gm_arena *arena, char **json, size_t *n, gpumem_error *err)
+static gpumem_status fetch_list(gm_hub *h, const gm_repo *repo, gpumem_error *err)
 {
     char *url = gm_repo_api(repo, h->environment.endpoint);
     gm_exchange x = {.url = url, .what = repo->id, .most = MAX_INFO, .retries = RETRIES};
     gpumem_status s = h->environment.offline ? gm_hub_offline(h, repo, "list of files", err) : url ? gm_hub_ask(h, &x, 1, err) : gm_no_memory(err);
+    free(h->list);
+    h->list = NULL;
     if (s == GPUMEM_OK && (x.failure != GM_HTTP_FINE || x.status >= 400))
         s = gm_hub_refused(h, repo, "the list of its files", &x, err);
+    if (s == GPUMEM_OK && (h->list = malloc(x.n + 1)) == NULL)
+        s = gm_no_memory(err);
     if (s == GPUMEM_OK) {
-        *json = gm_arena_strndup(arena, x.n ? x.body : "", x.n);
-        *n = x.n;
-        s = *json ? GPUMEM_OK : gm_no_memory(err);
+        memcpy(h->list, x.n ? x.body : "", x.n);
+        h->nlist = x.n;
+        h->listed = *repo;
     }
     gm_exchange_free(&x);
     free(url);
     return s;
+}
+
+gpumem_status gm_hub_info(gm_hub *h, const gm_repo *repo, gm_arena *arena, char **json, size_t *n, gpumem_error *err)
+{
+    gpumem_status s = GPUMEM_OK;
+    if (!h->list || strcmp(h->listed.id, repo->id) != 0 || strcmp(h->listed.revision, repo->revision) != 0)
+        s = fetch_list(h, repo, err);
+    if (s != GPUMEM_OK)
+        return s;
+    *json = gm_arena_strndup(arena, h->list, h->nlist);
+    *n = h->nlist;
+    return *json ? GPUMEM_OK : gm_no_memory(err);
 }
 
 typedef struct contents { bool diffusers, adapter; char gguf[300], base[200]; } contents;

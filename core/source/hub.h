@@ -20,6 +20,9 @@ typedef struct gm_hub {
     gm_http *http;  /* NULL until it is needed */
     bool bare;      /* the hub refused the token */
     const gm_resolved *resolved;
+    gm_repo listed; /* whose list of files `list` is; NULL: nobody's */
+    char *list;
+    size_t nlist;
 } gm_hub;
 
 typedef struct gm_hub_file {

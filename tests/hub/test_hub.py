@@ -635,6 +635,7 @@ class HubTest(unittest.TestCase):
                 for one, next_one in zip(ranges, ranges[1:]):
                     self.assertGreater(next_one[0], one[1])
                 self.assertEqual(len(ranges) > 1, words > 0)
+                self.assertEqual(len([p for p in self.paths() if p.startswith("/api/models/")]), 1)
 
     def test_gguf_says_what_it_is(self):
         """Without a config.json the metadata of the only GGUF model is the config; of several one has to be named."""
