@@ -8,10 +8,12 @@
 
 typedef struct gm_ports { gpumem_port *port; uint32_t n, max; } gm_ports;
 
+#define GM_BUCKETS 1024
 typedef struct gm_layer_block { /* a distinct layer of the stack that is being built */
     uint32_t block, hash;
     const char *key; /* everything that its layers have in common, as bytes */
     size_t nkey;
+    uint32_t next; /* of those with the same end of the hash, plus one; 0: none */
 } gm_layer_block;
 
 typedef struct gm_shared { /* weights that further layers have too */
@@ -46,6 +48,7 @@ typedef struct gm_build {
     uint32_t nblock, max_block, nsequence, max_sequence, max_layer;
     gm_layer_block *distinct;
     uint32_t ndistinct, max_distinct;
+    uint32_t bucket[GM_BUCKETS]; /* by the end of the hash: the last of them, plus one */
     gm_shared *shared;
     uint32_t nshared, max_shared;
     gpumem_text key;          /* scratch */

@@ -252,8 +252,8 @@ static bool imports_agree(const gm_build *b, const gpumem_block *k)
 static const gm_layer_block *find_layer(gm_build *b, uint32_t layer)
 {
     uint32_t h = hash_bytes(b->key.s, b->key.n);
-    for (uint32_t i = b->ndistinct; i-- > 0;) {
-        const gm_layer_block *d = &b->distinct[i];
+    for (uint32_t i = b->bucket[h % GM_BUCKETS]; i; i = b->distinct[i - 1].next) {
+        const gm_layer_block *d = &b->distinct[i - 1];
         if (d->hash == h && d->nkey == b->key.n && memcmp(d->key, b->key.s, d->nkey) == 0 &&
             imports_agree(b, &b->m->block[d->block]) && tags_agree(b, &b->m->block[d->block], layer))
             return d;
@@ -271,7 +271,9 @@ static gpumem_status remember_layer(gm_build *b, const char *key, size_t n, gpum
         b->distinct = now;
         b->max_distinct = max;
     }
-    b->distinct[b->ndistinct++] = (gm_layer_block){b->nblock - 1, hash_bytes(key, n), key, n};
+    uint32_t h = hash_bytes(key, n), *bucket = &b->bucket[h % GM_BUCKETS];
+    b->distinct[b->ndistinct++] = (gm_layer_block){b->nblock - 1, h, key, n, *bucket};
+    *bucket = b->ndistinct;
     return GPUMEM_OK;
 }
 
@@ -320,6 +322,7 @@ static gpumem_status build_layers(gm_build *b, gm_stack *st, gpumem_error *err)
     gpumem_status s = st->layers ? count_layers(b, st, &layers, err) : GPUMEM_OK;
     uint32_t last = GPUMEM_NONE;
     b->ndistinct = 0;
+    memset(b->bucket, 0, sizeof b->bucket);
     for (uint32_t i = 0; s == GPUMEM_OK && i < layers; i++) {
         const gm_layer_block *d = NULL;
         b->frame->values.layer = i;
