@@ -503,23 +503,21 @@ static gpumem_status name_first(gm_build *b, uint32_t tensor, gpumem_error *err)
 static gpumem_status share_weights(gm_build *b, const gm_step *st, uint32_t tensor0, gpumem_error *err)
 {
     gpumem_emit *e = b->e;
-    gm_shared *first = NULL;
+    gm_shared *first;
     gm_value x;
     gpumem_status s = gm_values_eval(&b->frame->values, st->once, &x, err);
     if (s != GPUMEM_OK || x.type == GM_NULL || (x.type == GM_BOOL && !x.v.b))
         return s;
     gpumem_text_clear(&b->path);
+    gpumem_text_put(&b->path, (const char *)&st, sizeof st);
     gm_value_json(&x, &b->path);
     if (b->path.failed)
         return gm_no_memory(err);
-    for (uint32_t i = 0; i < b->nshared && first == NULL; i++)
-        if (b->shared[i].step == st && strcmp(b->shared[i].key, b->path.s) == 0)
-            first = &b->shared[i];
-    if (first == NULL) {
-        const char *key = gm_arena_strndup(&b->m->arena, b->path.s, b->path.n);
-        if (key == NULL || room(&b->shared, sizeof *b->shared, b->nshared, &b->max_shared, 1, MAX_TENSORS, err) != GPUMEM_OK)
+    if ((first = gm_map_get(&b->shared, b->path.s, b->path.n)) == NULL) {
+        first = gm_arena_zero(&b->m->arena, 1, sizeof *first);
+        if (first == NULL || gm_map_put(&b->shared, b->path.s, b->path.n, first))
             return gm_no_memory(err);
-        b->shared[b->nshared++] = (gm_shared){st, key, tensor0, e->ntensor - tensor0};
+        *first = (gm_shared){tensor0, e->ntensor - tensor0};
         for (uint32_t i = tensor0; s == GPUMEM_OK && i < e->ntensor; i++)
             if (is_own(&e->tensor[i])) {
                 e->tensor[i].scope = GPUMEM_SCOPE_MODEL;

@@ -2,6 +2,7 @@
 #ifndef GM_BUILD_H
 #define GM_BUILD_H
 
+#include "base/map.h"
 #include "model/evaluate.h"
 #include "text/pattern.h"
 #include <regex.h>
@@ -17,8 +18,6 @@ typedef struct gm_layer_block { /* a distinct layer of the stack that is being b
 } gm_layer_block;
 
 typedef struct gm_shared { /* weights that further layers have too */
-    const gm_step *step;
-    const char *key; /* of what the step's `once` was */
     uint32_t tensor0, ntensor;
 } gm_shared;
 
@@ -49,8 +48,7 @@ typedef struct gm_build {
     gm_layer_block *distinct;
     uint32_t ndistinct, max_distinct;
     uint32_t bucket[GM_BUCKETS]; /* by the end of the hash: the last of them, plus one */
-    gm_shared *shared;
-    uint32_t nshared, max_shared;
+    gm_map shared; /* by the step, and what its `once` was */
     gpumem_text key;          /* scratch */
     gpumem_text path;         /* scratch */
 } gm_build;

@@ -598,7 +598,7 @@ gpumem_status gm_model_describe(gpumem_model *m, const gpumem_model_options *opt
     free(b.imports.port);
     free(b.exports.port);
     free(b.distinct);
-    free(b.shared);
+    gm_map_free(&b.shared, NULL);
     gpumem_text_free(&b.key);
     gpumem_text_free(&b.path);
     gm_values_free(&frame.values);
