@@ -746,6 +746,7 @@ gpumem_status gm_http_do(gm_http *h, gm_exchange *x, size_t n, gpumem_error *err
     if (s == GPUMEM_OK)
         run(h, t, n);
     for (size_t i = 0; i < n; i++) {
+        release(&t[i]); /* those given up while their answer came: nobody collected them */
         free(t[i].url);
         free(t[i].origin);
     }
