@@ -82,7 +82,7 @@ void show_progress(void *self, const gpumem_progress *of)
 
 gpumem_status use_hub(gpumem_host *host, const options *o, gpumem_error *err)
 {
-    gpumem_hub_options hub = {.offline = o->offline, .progress = o->progress ? show_progress : NULL, .self = o->progress};
+    gpumem_hub_options hub = {.offline = o->offline, .open = "microsoft/phi-2, mistralai/Mistral-7B-v0.1", .progress = o->progress ? show_progress : NULL, .self = o->progress};
 
     if (o->progress) {
         o->progress->o = o;

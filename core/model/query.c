@@ -72,7 +72,7 @@ static gpumem_status choose_family(gpumem_host *host, gpumem_model *m, const cha
     const char *type = string_at(&m->config->root, "model_type");
     if (type == NULL && like == NULL) {
         gm_fail(err, GPUMEM_ECONFIG, path, 0, 0, gm_value_get(&m->config->root, "model_type") ? "model_type is not a string" : "the key 'model_type' is missing");
-        gm_tip(err, "it names the architecture: llama, qwen3, ...; --param model_type=NAME sets it");
+        gm_tip(err, "it names the architecture, one that gpumem plugin list --kind family shows; --param model_type=NAME sets it");
         return GPUMEM_ECONFIG;
     }
     m->subject.prefix = "";

@@ -1,4 +1,5 @@
 /* Weights in a folder here. */
+#include "base/ends.h"
 #include "model/config.h"
 #include "source/file.h"
 #include "source/weights_private.h"
@@ -21,12 +22,6 @@ static gpumem_status open_in(gm_opener *opener, const char *file, gm_reader **ou
     return gm_file_reader(path, false, out, err);
 }
 
-static bool ends(const char *s, const char *with)
-{
-    size_t n = strlen(s), k = strlen(with);
-    return n >= k && strcmp(s + n - k, with) == 0;
-}
-
 /* The only weight file of a folder; none, or too many to choose from, is an error. */
 static gpumem_status only_file(const char *path, char *name, size_t size, gpumem_error *err)
 {
@@ -35,7 +30,7 @@ static gpumem_status only_file(const char *path, char *name, size_t size, gpumem
     gpumem_status s = GPUMEM_OK;
     for (int i = 0; i < n; i++) {
         const char *file = entry[i]->d_name;
-        if ((ends(file, ".gguf") || ends(file, ".safetensors")) && !gm_weights_is_extra(file) && found++ == 0)
+        if ((gm_ends(file, ".gguf") || gm_ends(file, ".safetensors")) && !gm_weights_is_extra(file) && found++ == 0)
             snprintf(name, size, "%s", file);
         free(entry[i]);
     }

@@ -14,7 +14,7 @@ typedef struct comparer {
     uint32_t nowned;
     unsigned char *seen;  /* by tensor */
     unsigned how;         /* of PREFIXES: how the names of the architecture become those of the files */
-    char prefix[64];      /* WITH_PREFIX: "bert." */
+    char prefix[64];      /* WITH_PREFIX: the base model's, with its dot */
     uint64_t match[PREFIXES];
     int (*each)(void *, const gpumem_difference *);
     void *self;
@@ -33,7 +33,7 @@ static const char *spelt(const comparer *c, unsigned how, const char *name, char
     return name;
 }
 
-/* BERT's oldest checkpoints call the parameters of norms so. */
+/* Old checkpoints call the parameters of norms so; transformers renames them for every model (conversion_mapping.py, "legacy"). */
 static uint32_t find_old(const comparer *c, const char *name)
 {
     static const char *const pair[][2] = {{".weight", ".gamma"}, {".bias", ".beta"}};

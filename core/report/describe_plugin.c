@@ -75,18 +75,23 @@ static const char *type_name(uint32_t type)
     return type < sizeof name / sizeof *name ? name[type] : "?";
 }
 
+static void begin_param(gpumem_text *t, uint32_t i, const char *name, unsigned type, bool nullable)
+{
+    comma(t, i > 0);
+    gpumem_text_char(t, '{');
+    pair(t, "key", name);
+    pair(t, "type", type_name(type));
+    key(t, "nullable");
+    gpumem_text_puts(t, nullable ? "true" : "false");
+}
+
 static void describe_params(gpumem_text *t, const gm_manifest *m)
 {
     key(t, "parameters");
     gpumem_text_char(t, '[');
     for (uint32_t i = 0; i < m->nparam; i++) {
         const gm_paramdef *p = &m->param[i];
-        comma(t, i > 0);
-        gpumem_text_char(t, '{');
-        pair(t, "key", p->key);
-        pair(t, "type", type_name(p->type));
-        key(t, "nullable");
-        gpumem_text_puts(t, p->nullable ? "true" : "false");
+        begin_param(t, i, p->key, p->type, p->nullable);
         key(t, "required");
         gpumem_text_puts(t, p->otherwise ? "false" : "true");
         if (p->otherwise) {
@@ -133,12 +138,7 @@ static void describe_component(gpumem_text *t, const gpumem_component *c)
     gpumem_text_char(t, '[');
     for (uint32_t i = 0; i < c->nparam; i++) {
         const gpumem_paramdef *p = &c->param[i];
-        comma(t, i > 0);
-        gpumem_text_char(t, '{');
-        pair(t, "key", p->key);
-        pair(t, "type", type_name(p->type));
-        key(t, "nullable");
-        gpumem_text_puts(t, p->nullable ? "true" : "false");
+        begin_param(t, i, p->key, p->type, p->nullable);
         pair(t, "default", p->otherwise);
         if (p->type == GPUMEM_TYPE_INT) {
             key(t, "min");

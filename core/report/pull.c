@@ -1,4 +1,5 @@
 /* What an estimate needs, fetched. */
+#include "base/ends.h"
 #include "host.h"
 #include "model/config.h"
 #include "source/opener.h"
@@ -46,7 +47,7 @@ static bool only_gguf(gm_hub *hub, const gm_repo *repo, gm_arena *arena, const c
     files = info.type == GM_MAP ? gm_value_get(&info, "siblings") : NULL;
     for (uint32_t i = 0; files && files->type == GM_LIST && i < files->n; i++) {
         const gm_value *name = files->v.list[i].type == GM_MAP ? gm_value_get(&files->v.list[i], "rfilename") : NULL;
-        if (name && name->type == GM_STRING && name->n > 5 && strcmp(name->v.s + name->n - 5, ".gguf") == 0 && !gm_weights_is_extra(name->v.s)) {
+        if (name && name->type == GM_STRING && gm_ends(name->v.s, ".gguf") && !gm_weights_is_extra(name->v.s)) {
             *out = name->v.s;
             found++;
         }

@@ -31,7 +31,8 @@ static gpumem_status gated(const gm_hub *hub, const gm_repo *repo, gpumem_error 
             token ? "the account of this token has no access to it yet" : "only who has been granted access may read it");
     gm_tip(err, "access must be requested, and the terms be accepted, on %s/%s", hub->environment.endpoint, repo->id);
     gm_tip(err, token ? "then run the same again; `huggingface-cli login` or HF_TOKEN log in as somebody else" : "then log in: `huggingface-cli login`, or set HF_TOKEN");
-    gm_tip(err, "open models to try: microsoft/phi-2, mistralai/Mistral-7B-v0.1");
+    if (hub->options.open)
+        gm_tip(err, "open models to try: %s", hub->options.open);
     return GPUMEM_EHUB;
 }
 

@@ -1,4 +1,5 @@
 #include "source/hub.h"
+#include "base/ends.h"
 #include "text/file.h"
 #include "text/json.h"
 #include <stdarg.h>
@@ -311,12 +312,6 @@ gpumem_status gm_hub_info(gm_hub *h, const gm_repo *repo, gm_arena *arena, char 
 
 typedef struct contents { bool diffusers, adapter; char gguf[300], base[200]; } contents;
 
-static bool ends_in(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 static void look_at(const gm_value *info, contents *c)
 {
     const gm_value *files = gm_value_get(info, "siblings"), *tags = gm_value_get(info, "tags");
@@ -324,7 +319,7 @@ static void look_at(const gm_value *info, contents *c)
         const gm_value *name = files->v.list[i].type == GM_MAP ? gm_value_get(&files->v.list[i], "rfilename") : NULL;
         if (!name || name->type != GM_STRING)
             continue;
-        if (ends_in(name->v.s, ".gguf") && !*c->gguf)
+        if (gm_ends(name->v.s, ".gguf") && !*c->gguf)
             snprintf(c->gguf, sizeof c->gguf, "%s", name->v.s);
         c->diffusers |= strcmp(name->v.s, "model_index.json") == 0;
         c->adapter |= strcmp(name->v.s, "adapter_config.json") == 0;

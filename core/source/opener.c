@@ -1,4 +1,5 @@
 #include "source/opener.h"
+#include "base/ends.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,12 +105,6 @@ static gpumem_status open_whole(hub_opener *o, const char *file, gm_reader **out
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------------------- */
 
-static bool is_json(const char *file)
-{
-    size_t n = strlen(file);
-    return n > 5 && strcmp(file + n - 5, ".json") == 0;
-}
-
 static bool path_of(const hub_opener *o, const char *file, char *out, size_t n, gpumem_error *err)
 {
     int length = snprintf(out, n, "%s%s", o->repo.folder, file);
@@ -136,7 +131,7 @@ static gpumem_status open_asked(hub_opener *o, const char *path, gm_reader **out
 {
     gm_reader *inner;
     gpumem_status s = GPUMEM_OK;
-    if (is_json(path))
+    if (gm_ends(path, ".json"))
         return open_whole(o, path, out, err);
     if (!take_waiting(o, path, &inner))
         s = gm_remote_open(o->hub, &o->repo, &path, 1, &inner, err);

@@ -1,4 +1,5 @@
 #include "source/quantised.h"
+#include "base/ends.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,12 +85,6 @@ static gpumem_status read_skip(const gm_value *q, gm_quantised *out, gpumem_erro
     return GPUMEM_OK;
 }
 
-static bool ends(const char *s, const char *with)
-{
-    size_t n = strlen(s), k = strlen(with);
-    return n >= k && strcmp(s + n - k, with) == 0;
-}
-
 /* Targets that name classes ("Linear") mean every module. */
 static const gm_value *module_targets(const gm_value *list)
 {
@@ -106,7 +101,7 @@ static gpumem_status read_group(const gm_value *g, const char *format, gm_quant_
     if (own)
         format = own;
     out->bits = bits_of(map_of(g, "weights"), "num_bits");
-    out->packed = format && ends(format, "pack-quantized");
+    out->packed = format && gm_ends(format, "pack-quantized");
     if (out->bits == 0)
         out->bits = format && strstr(format, "int8") ? 8 : 4;
     return target ? gm_patterns_new(target, &out->target, err) : GPUMEM_OK;
@@ -121,7 +116,7 @@ static gpumem_status read_groups(const gm_value *q, gm_quantised *out, gpumem_er
     if ((out->group = calloc(n, sizeof *out->group)) == NULL)
         return gm_no_memory(err);
     out->ngroup = n;
-    out->group[0] = (gm_quant_group){NULL, 4, format && ends(format, "pack-quantized")};
+    out->group[0] = (gm_quant_group){NULL, 4, format && gm_ends(format, "pack-quantized")};
     for (uint32_t i = 0; groups && i < groups->n && s == GPUMEM_OK; i++)
         if (groups->v.map[i].value.type == GM_MAP)
             s = read_group(&groups->v.map[i].value, format, &out->group[i], err);
@@ -307,7 +302,7 @@ static bool is_helper(const gm_quantised *q, const gm_stored_as *t, const char *
         [QUANTO] = of_quanto, [TORCHAO] = of_torchao, [OTHER] = NULL};
     if (is_one(last, always) || strncmp(last, "bitsandbytes__", 14) == 0)
         return true;
-    if (q->rule == MXFP4 && byte_container(t) && ends(last, "_scales"))
+    if (q->rule == MXFP4 && byte_container(t) && gm_ends(last, "_scales"))
         return true;
     return by_rule[q->rule] && is_one(last, by_rule[q->rule]);
 }
@@ -410,7 +405,7 @@ void gm_quantised_guess(gm_quantised *q, const gm_stored_as *t, const gm_nameset
             q->method = look[i].method;
             q->rule = look[i].rule;
         }
-    if (byte_container(t) && n > 7 && ends(last, "_blocks") && beside(names, t, 7, "_scales")) {
+    if (byte_container(t) && n > 7 && gm_ends(last, "_blocks") && beside(names, t, 7, "_scales")) {
         q->method = "mxfp4, by its tensors";
         q->rule = MXFP4;
     }
@@ -439,7 +434,7 @@ const char *gm_quantised_name(const char *name, char *buf, size_t size)
         {".weight:_data", ".weight"}, {".weight:qdata", ".weight"}, {".weight_qdata", ".weight"}, {"_blocks", ""}};
     size_t n = strlen(name);
     for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++)
-        if (ends(name, suffix[i].stored) &&
+        if (gm_ends(name, suffix[i].stored) &&
             snprintf(buf, size, "%.*s%s", (int)(n - strlen(suffix[i].stored)), name, suffix[i].means) < (int)size)
             return buf;
     return name;

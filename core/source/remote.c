@@ -1,4 +1,5 @@
 #include "source/remote.h"
+#include "base/ends.h"
 #include "source/file.h"
 #include "text/file.h"
 #include <limits.h>
@@ -315,12 +316,11 @@ static remote *remote_of(gm_reader *reader)
 static size_t ahead(const remote *r, uint64_t *offset)
 {
     const extent *e = extent_at(r, 0);
-    size_t n = strlen(r->file);
     uint64_t header = 0;
     *offset = 0;
     if (!e)
         return r->base.size == 0 ? 0 : GUESS;
-    if (n < 12 || strcmp(r->file + n - 12, ".safetensors") != 0 || e->n < 8)
+    if (!gm_ends(r->file, ".safetensors") || e->n < 8)
         return 0;
     for (unsigned i = 0; i < 8; i++)
         header |= (uint64_t)(unsigned char)e->bytes[i] << (8 * i);

@@ -1,15 +1,10 @@
 /* Which files of a folder are its weights. */
+#include "base/ends.h"
 #include "source/weights_private.h"
 #include "text/json.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool ends(const char *s, const char *with)
-{
-    size_t n = strlen(s), k = strlen(with);
-    return n >= k && strcmp(s + n - k, with) == 0;
-}
 
 /* ---- one component --------------------------------------------------------------------------------------------------------------- */
 
@@ -97,7 +92,7 @@ static gpumem_status add_index(gm_weights_load *l, const char *file, gm_reader *
 {
     gm_shards shards = {0};
     gpumem_status s = gm_shards_read(r, &shards, l->err);
-    bool bin = s == GPUMEM_OK && shards.nfile && !ends(shards.file[0], ".safetensors");
+    bool bin = s == GPUMEM_OK && shards.nfile && !gm_ends(shards.file[0], ".safetensors");
     l->w->sum.format = bin ? "bin" : "safetensors";
     if (s == GPUMEM_OK)
         s = bin ? gm_weights_add_bin(l, shards.file, shards.nfile, &shards, NULL) : add_shards(l, file, &shards);
@@ -110,8 +105,8 @@ static gpumem_status is_gguf(gm_reader *r, const char *file, gpumem_error *err, 
 {
     char magic[4];
     gpumem_status s;
-    *yes = ends(file, ".gguf");
-    if (*yes || ends(file, ".safetensors") || (r->size != UINT64_MAX && r->size < 4))
+    *yes = gm_ends(file, ".gguf");
+    if (*yes || gm_ends(file, ".safetensors") || (r->size != UINT64_MAX && r->size < 4))
         return GPUMEM_OK;
     s = r->read(r, 0, 4, magic, err);
     *yes = s == GPUMEM_OK && memcmp(magic, "GGUF", 4) == 0;
@@ -125,9 +120,9 @@ static gpumem_status add_file(gm_weights_load *l, const char *file, gm_reader *r
     *gguf = false;
     if (s != GPUMEM_OK)
         return s;
-    if (ends(file, ".json"))
+    if (gm_ends(file, ".json"))
         return add_index(l, path, r);
-    if (ends(file, ".bin") || ends(file, ".pt") || ends(file, ".pth")) {
+    if (gm_ends(file, ".bin") || gm_ends(file, ".pt") || gm_ends(file, ".pth")) {
         l->w->sum.format = "bin";
         return gm_weights_add_bin(l, &file, 1, NULL, r);
     }
@@ -194,7 +189,7 @@ static bool has_weights(const gm_value *entry)
         return false;
     name = entry->v.list[1].v.s;
     for (size_t i = 0; i < sizeof without / sizeof *without; i++)
-        if (ends(name, without[i]))
+        if (gm_ends(name, without[i]))
             return false;
     return true;
 }

@@ -3,6 +3,7 @@
  * What is in expect/ comes from elsewhere: classic_*.txt from the text and the formulas of the classic calculator, table*.txt from
  * parameters, weights and between_steps that were traced (tests/oracle), fits.txt and its like from those formulas and the list of
  * accelerators. */
+#include "../suite.h"
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -831,7 +832,6 @@ int main(void)
 {
     Suite *s = suite_create("cli");
     TCase *c = tcase_create("cli");
-    SRunner *r;
     int failed;
 
     make_folder();
@@ -855,10 +855,7 @@ int main(void)
     tcase_add_test(c, man_page_and_help_agree);
     tcase_add_test(c, classic_options_work_everywhere);
     suite_add_tcase(s, c);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    failed = run_suite(s);
     must("rm -r %s%s", "");
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return failed;
 }

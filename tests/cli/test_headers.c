@@ -205,8 +205,6 @@ int main(void)
 {
     Suite *suite = suite_create("headers");
     TCase *tc = tcase_create("headers");
-    SRunner *runner;
-    int failed;
     tcase_add_checked_fixture(tc, start, stop);
     tcase_add_test(tc, comparing);
     tcase_add_test(tc, headers);
@@ -215,9 +213,5 @@ int main(void)
     tcase_add_test(tc, gguf);
     tcase_add_test(tc, classic);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

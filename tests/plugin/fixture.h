@@ -2,6 +2,7 @@
 #ifndef GM_FIXTURE_H
 #define GM_FIXTURE_H
 
+#include "../suite.h"
 #include <check.h>
 #include <ftw.h>
 #include <limits.h>
@@ -94,15 +95,5 @@ static inline const char *fixture_manifest(fixture *f, const char *name, const c
     char text[4096];
     ck_assert_int_lt(snprintf(text, sizeof text, "gpumem: 1\nkind: %s\nid: %s\nversion: 1.0.0\ntitle: A test\n%s", kind, id, rest), (int)sizeof text);
     return fixture_write(f, name, text);
-}
-
-static inline int run_suite(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    int failed;
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
 }
 #endif

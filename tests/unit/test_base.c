@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "base/value.h"
 #include "text/file.h"
+#include "../suite.h"
 #include <check.h>
 #include <locale.h>
 #include <math.h>
@@ -692,8 +693,6 @@ int main(void)
 {
     Suite *s = suite_create("base");
     TCase *t = tcase_create("memory"), *files = tcase_create("files");
-    SRunner *r;
-    int failed;
     tcase_add_test(t, arena_aligns);
     tcase_add_test(t, arena_keeps_what_it_gave);
     tcase_add_test(t, arena_takes_large_blocks);
@@ -742,9 +741,5 @@ int main(void)
     tcase_add_test(files, file_reads);
     tcase_add_test(files, file_refuses);
     suite_add_tcase(s, files);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

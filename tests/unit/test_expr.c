@@ -1,5 +1,6 @@
 /* core/text/expr: values as Python has them, and every refusal. */
 #include "text/expr.h"
+#include "../suite.h"
 #include <check.h>
 
 /* ---- a small config: slot i is name[i], config keys have slots from 100 on ---- */
@@ -642,8 +643,6 @@ int main(void)
 {
     Suite *s = suite_create("expr");
     TCase *t = tcase_create("expr");
-    SRunner *r;
-    int failed;
     tcase_add_checked_fixture(t, start, stop);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, literals);
@@ -667,9 +666,5 @@ int main(void)
     tcase_add_test(t, laziness);
     tcase_add_test(t, evaluation_makes_only_lists_and_strings);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

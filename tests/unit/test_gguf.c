@@ -514,8 +514,6 @@ int main(void)
 {
     Suite *suite = suite_create("gguf");
     TCase *tc = tcase_create("gguf");
-    SRunner *runner;
-    int failed;
     tcase_add_checked_fixture(tc, start, stop);
     tcase_add_test(tc, values);
     tcase_add_test(tc, tensor_types);
@@ -530,9 +528,5 @@ int main(void)
     tcase_add_test(tc, split);
     tcase_add_test(tc, bad_splits);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

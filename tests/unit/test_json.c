@@ -1,5 +1,6 @@
 /* core/text/json: values as Python's json module reads them, and every refusal. */
 #include "text/json.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,8 +179,6 @@ int main(void)
 {
     Suite *s = suite_create("json");
     TCase *t = tcase_create("json");
-    SRunner *r;
-    int failed;
     tcase_add_checked_fixture(t, start, stop);
     tcase_add_test(t, values);
     tcase_add_test(t, types);
@@ -190,9 +189,5 @@ int main(void)
     tcase_add_test(t, text_needs_no_end);
     tcase_add_test(t, long_texts);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

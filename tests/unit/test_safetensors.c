@@ -267,8 +267,6 @@ int main(void)
 {
     Suite *suite = suite_create("safetensors");
     TCase *tc = tcase_create("safetensors");
-    SRunner *runner;
-    int failed;
     tcase_add_checked_fixture(tc, start, stop);
     tcase_add_test(tc, entries);
     tcase_add_test(tc, orders);
@@ -280,9 +278,5 @@ int main(void)
     tcase_add_test(tc, data);
     tcase_add_test(tc, files);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -808,8 +808,6 @@ int main(void)
 {
     Suite *suite = suite_create("weights");
     TCase *tc = tcase_create("weights");
-    SRunner *runner;
-    int failed;
     tcase_add_checked_fixture(tc, start, stop);
     tcase_add_test(tc, one_file);
     tcase_add_test(tc, shards);
@@ -836,9 +834,5 @@ int main(void)
     tcase_add_test(tc, comparing);
     tcase_add_test(tc, comparing_old);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

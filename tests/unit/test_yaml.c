@@ -1,5 +1,6 @@
 /* core/text/yaml: values, positions and every refusal.  Expected values are those of the YAML 1.2 core schema, less what yaml.h leaves out. */
 #include "text/yaml.h"
+#include "../suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,8 +256,6 @@ int main(void)
 {
     Suite *s = suite_create("yaml");
     TCase *t = tcase_create("yaml");
-    SRunner *r;
-    int failed;
     tcase_add_checked_fixture(t, start, stop);
     tcase_add_test(t, documents);
     tcase_add_test(t, scalars);
@@ -269,9 +268,5 @@ int main(void)
     tcase_add_test(t, many_keys);
     tcase_add_test(t, text_needs_no_end);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -114,6 +114,7 @@ typedef struct gpumem_hub_options { /* NULL, 0 and false: as the environment say
     bool offline;       /* nothing but the cache */
     unsigned backoff;   /* milliseconds before the first retry; 0: 1000 */
     unsigned patience;  /* seconds that a server may ask to wait; 0: 60 */
+    const char *open;   /* models that anybody may read, named where one is gated; or NULL */
     void (*progress)(void *self, const gpumem_progress *p); /* or NULL */
     void *self;
 } gpumem_hub_options;

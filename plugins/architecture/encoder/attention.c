@@ -6,24 +6,6 @@ uint32_t matrix(gpumem_emit *e, const char *module, uint32_t x, uint64_t width, 
     return linear(e, module, GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, extent(width, GPUMEM_AXIS_HEADS), flags);
 }
 
-void make_new(gpumem_emit *e, const char *name, uint32_t from, uint32_t y)
-{
-    gpumem_rule *rule;
-    gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, name, from, GPUMEM_NONE, y);
-    if (!op)
-        return;
-    if (e->nrule == e->max_rule) {
-        gpumem_emit_fail(e, GPUMEM_ESPACE);
-        return;
-    }
-    rule = &e->rule[e->nrule];
-    memset(rule, 0, sizeof *rule); /* a new output, nothing else */
-    rule->nforward = 1;
-    rule->moment[0].verb = GPUMEM_MAKE;
-    rule->moment[0].what = GPUMEM_THE_OUT;
-    op->rule = e->nrule++;
-}
-
 uint32_t attend_to(gpumem_emit *e, uint32_t q, uint32_t k, uint32_t v, uint32_t bias, const attend_spec *s)
 {
     uint32_t operand[4], y, copied;

@@ -52,7 +52,5 @@ typedef struct attend_spec { uint64_t heads, dim, value; uint32_t dropout; int c
 /* Attention of what was projected already; the result is copied so that all heads are one width again. */
 uint32_t attend_to(gpumem_emit *e, uint32_t q, uint32_t k, uint32_t v, uint32_t bias, const attend_spec *s);
 uint32_t matrix(gpumem_emit *e, const char *module, uint32_t x, uint64_t width, unsigned flags);
-/* An operator that makes a new tensor from what is small, or from nothing. */
-void make_new(gpumem_emit *e, const char *name, uint32_t from, uint32_t y);
 
 #endif

@@ -49,8 +49,6 @@ DESCRIBE(activate_describe);
 DESCRIBE(shift_describe);
 DESCRIBE(concat_describe);
 
-/* An operator that makes a new tensor from what is small, or from nothing. */
-void make_new(gpumem_emit *e, const char *name, uint32_t from, uint32_t y);
 /* torch.arange over the tokens of x, [1, tokens]: alive until the decoder returns. */
 uint32_t count_tokens(gpumem_emit *e, uint32_t x);
 

@@ -36,24 +36,6 @@ DESCRIBE(embed_describe)
     return (gpumem_status)e->status;
 }
 
-void make_new(gpumem_emit *e, const char *name, uint32_t from, uint32_t y)
-{
-    gpumem_rule *rule;
-    gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, name, from, GPUMEM_NONE, y);
-    if (!op)
-        return;
-    if (e->nrule == e->max_rule) {
-        gpumem_emit_fail(e, GPUMEM_ESPACE);
-        return;
-    }
-    rule = &e->rule[e->nrule];
-    memset(rule, 0, sizeof *rule); /* a new output, nothing else */
-    rule->nforward = 1;
-    rule->moment[0].verb = GPUMEM_MAKE;
-    rule->moment[0].what = GPUMEM_THE_OUT;
-    op->rule = e->nrule++;
-}
-
 static uint32_t token_ids(gpumem_emit *e, uint32_t x, gpumem_dim rows)
 {
     gpumem_dim dim[2];
