@@ -553,13 +553,17 @@ class HubTest(unittest.TestCase):
 
     def test_changed_while_reading(self):
         """Of another commit than the first answer: refused, not mixed."""
-        data = server.sharded(2)
-        r = self.hub.add("org/moving", {"config.json": CONFIG, **data})
-        self.pull("org/moving")
-        self.run_it("cache", "clean")
-        r.set({"config.json": json.dumps(dict(server.CONFIG, hidden_size=32)).encode(), **data})
-        files = self.pull("org/moving")
-        self.assertEqual(len(files), 4)
+        self.hub.add("org/moving", {"config.json": CONFIG, **server.sharded(2)}, "moving")
+        self.assertIn("the server answers with " + "0" * 40, self.pull("org/moving", code=6).words)
+
+    def test_changed_in_between(self):
+        """A new commit: its config and its weights."""
+        r = self.hub.add("org/new", {"config.json": CONFIG, **server.sharded(2)})
+        self.pull("org/new")
+        wide = dict(server.CONFIG, hidden_size=32)
+        r.set({"config.json": json.dumps(wide).encode(), **server.sharded(2, server.llama_tensors(wide))})
+        self.assertGreater(self.pull("org/new")["model-00001-of-00002.safetensors"]["fetched"], 0)
+        self.assertEqual(self.model("org/new", "--weights", "headers")["weights"]["parameters"], sum(t[2] for t in server.llama_tensors(wide).values()) // 2)
 
     def test_pull_of_no_weights(self):
         self.hub.add("org/small")

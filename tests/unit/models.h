@@ -66,6 +66,14 @@ static inline gpumem_model *model_of(const char *json)
     return m;
 }
 
+static inline TCase *tcase_of(Suite *s, const char *name, void (*before)(void), void (*after)(void))
+{
+    TCase *c = tcase_create(name);
+    tcase_add_checked_fixture(c, before, after);
+    suite_add_tcase(s, c);
+    return c;
+}
+
 /* Does it fail so, and say that? */
 static inline void model_fails(const char *json, gpumem_status status, const char *message)
 {

@@ -805,48 +805,40 @@ START_TEST(libraries_that_are_not_there)
 }
 END_TEST
 
-static TCase *tests(Suite *s, const char *name)
-{
-    TCase *c = tcase_create(name);
-    tcase_add_checked_fixture(c, setup, host_drop);
-    suite_add_tcase(s, c);
-    return c;
-}
-
 int main(void)
 {
     Suite *s = suite_create("plan");
-    TCase *c = tests(s, "what is held");
+    TCase *c = tcase_of(s, "what is held", setup, host_drop);
     tcase_add_test(c, what_a_description_holds);
     tcase_add_test(c, rounding);
     tcase_add_test(c, precisions);
     tcase_add_test(c, frozen_parameters_have_no_gradient);
-    c = tests(s, "formats");
+    c = tcase_of(s, "formats", setup, host_drop);
     tcase_add_test(c, formats);
     tcase_add_test(c, bytes_are_whole);
     tcase_add_test(c, wrong_formats);
-    c = tests(s, "requests");
+    c = tcase_of(s, "requests", setup, host_drop);
     tcase_add_test(c, unknown_names);
     tcase_add_test(c, defaults_are_filled_in);
     tcase_add_test(c, points);
     tcase_add_test(c, provenance);
     tcase_add_test(c, empty_implementations);
     tcase_add_test(c, libraries_that_are_not_there);
-    c = tests(s, "classic");
+    c = tcase_of(s, "classic", setup, host_drop);
     tcase_add_test(c, classic_training);
     tcase_add_test(c, classic_inference);
     tcase_add_test(c, classic_lines);
     tcase_add_test(c, classic_cards);
     tcase_add_test(c, classic_without_an_intermediate_size);
     tcase_add_test(c, other_names_are_ids);
-    c = tests(s, "claims");
+    c = tcase_of(s, "claims", setup, host_drop);
     tcase_add_test(c, claims_that_make_no_sense);
     tcase_add_test(c, folding);
     tcase_add_test(c, sizes_that_do_not_fit);
-    c = tests(s, "evaluation");
+    c = tcase_of(s, "evaluation", setup, host_drop);
     tcase_add_test(c, evaluation_allocates_nothing);
     tcase_add_test(c, plans_do_not_grow_with_depth);
-    c = tests(s, "sets");
+    c = tcase_of(s, "sets", setup, host_drop);
     tcase_add_test(c, wrong_sets);
     tcase_add_test(c, sets_by_path);
     tcase_add_test(c, choices_with_parameters);
