@@ -207,6 +207,8 @@ static uint32_t operand(const subject *s, const gpumem_op *op, unsigned i)
 static void put_flow(gpumem_text *t, const subject *s, const terminal *term, const gpumem_block *block, const gpumem_op *op)
 {
     for (unsigned i = 0; i < op->nin; i++) {
+        if (operand(s, op, i) == GPUMEM_NONE)
+            continue;
         gpumem_text_puts(t, i ? ", " : "");
         put_name(t, s, block, operand(s, op, i), false);
     }
@@ -405,7 +407,8 @@ static void json_operands(gpumem_text *t, const subject *s, const char *key, con
 {
     json_open(t, key, '[');
     for (unsigned i = 0; i < n; i++)
-        json_name(t, s, NULL, block, operand(s, op, from + i));
+        if (operand(s, op, from + i) != GPUMEM_NONE)
+            json_name(t, s, NULL, block, operand(s, op, from + i));
     json_close(t, '[');
 }
 

@@ -45,7 +45,7 @@ static const char *op_wrong(const gpumem_emit *e, uint32_t i)
     if (n > GPUMEM_MAX_OPERANDS || op->operand > e->noperand || n > e->noperand - op->operand)
         return "an operator has too many operands";
     for (uint32_t k = 0; k < n; k++)
-        if (e->operand[op->operand + k] >= e->ntensor)
+        if (e->operand[op->operand + k] >= e->ntensor && !(k < op->nin && e->operand[op->operand + k] == GPUMEM_NONE))
             return "an operand is no tensor";
     if (op->rule != GPUMEM_NONE && op->rule >= e->nrule)
         return "an operator's rule is none that was given";

@@ -108,6 +108,26 @@ static int add_lines(const gpumem_plan *plan, const sums *s, gpumem_result *out)
     return bad;
 }
 
+/* What the walk found on top of what lives all the time. */
+static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out)
+{
+    const gm_peaks *p = plan->peaks[(point->batch == 1) + 2 * (point->tokens == 1)];
+    uint64_t peak[GM_NPEAK];
+    int bad;
+    if (p == NULL)
+        return 0;
+    bad = gm_peaks_at(p, plan->rounding, point->batch, point->tokens, peak);
+    out->kept = peak[GM_PEAK_HELD];
+    bad |= gm_add_u64(out->phase[0], peak[GM_PEAK_HELD], &out->held_for_backward);
+    bad |= gm_add_u64(out->phase[0], peak[GM_PEAK_FORWARD], &out->phase[0]);
+    bad |= gm_add_u64(out->phase[1], peak[GM_PEAK_BACKWARD], &out->phase[1]);
+    out->total = 0;
+    for (unsigned i = 0; i < GM_NPHASE; i++)
+        if (out->phase[i] > out->total)
+            out->total = out->phase[i];
+    return bad;
+}
+
 gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out, gpumem_error *err)
 {
     uint64_t symbol[GPUMEM_MAX_SYMBOLS];
@@ -134,7 +154,8 @@ gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *
         }
         bad = bad || gm_add_u64(add, peak, &add) || add_fold(&plan->fold[i], add, &s);
     }
-    if (bad || add_lines(plan, &s, out))
+    bad = bad || add_lines(plan, &s, out) || add_peaks(plan, point, out);
+    if (bad)
         return gm_fail(err, GPUMEM_ERANGE, NULL, 0, 0, "the estimate does not fit in 64 bits at batch %llu and %llu tokens",
                        (unsigned long long)point->batch, (unsigned long long)point->tokens);
     return GPUMEM_OK;

@@ -1,5 +1,6 @@
 /* From a model, a set and a request to a plan: plugins are chosen, asked once, and not needed again. */
 #include "plan/plan.h"
+#include "text/file.h"
 #include "text/lookup.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,8 +86,13 @@ static gpumem_status choose(gm_planner *p, gpumem_kind kind, const char *wanted,
     gpumem_status s;
     if (own)
         id = own->v.s;
-    if ((s = gm_registry_find(p->host->registry, kind, id, &out->manifest, err)) != GPUMEM_OK ||
-        (s = gm_registry_base(p->host->registry, out->manifest, &out->base, err)) != GPUMEM_OK ||
+    if ((s = gm_registry_find(p->host->registry, kind, id, &out->manifest, err)) != GPUMEM_OK)
+        return s;
+    if (out->manifest->rules && !out->manifest->library && !out->manifest->use) { /* data only */
+        out->base = out->manifest;
+        return use(p, out->manifest, err);
+    }
+    if ((s = gm_registry_base(p->host->registry, out->manifest, &out->base, err)) != GPUMEM_OK ||
         (s = gm_registry_entry(p->host->registry, out->manifest, &out->entry, err)) != GPUMEM_OK)
         return s;
     if (c->with && c->otherwise && strcmp(name, c->otherwise) == 0) {
@@ -160,7 +166,7 @@ static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
         s = choose(p, GPUMEM_KIND_OPTIMIZER, r->optimizer, &p->optimizer, err);
     if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
         s = choose(p, GPUMEM_KIND_ACTIVATION, r->activation, &p->activation, err);
-    p->plan->complete = s == GPUMEM_OK && p->activation.manifest && p->activation.entry->ops.activation->account;
+    p->plan->complete = s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account;
     return s;
 }
 
@@ -360,7 +366,7 @@ static bool step_needs(const gm_planner *p, const gpumem_description *d)
         const gpumem_op *op = &d->op[i];
         bool needs = false;
         for (uint32_t k = 0; k < op->nin; k++)
-            needs |= p->needs_grad[d->operand[op->operand + k]];
+            needs |= d->operand[op->operand + k] != GPUMEM_NONE && p->needs_grad[d->operand[op->operand + k]];
         for (uint32_t k = 0; needs && k < op->nout; k++) {
             uint8_t *out = &p->needs_grad[d->operand[op->operand + op->nin + k]];
             changed |= !*out;
@@ -412,8 +418,9 @@ static gpumem_status claim_own(gm_planner *p, unsigned is, gpumem_error *err)
     static const unsigned role[] = {[GPUMEM_IS_WEIGHTS] = GPUMEM_ROLE_WEIGHT, [GPUMEM_IS_BUFFERS] = GPUMEM_ROLE_BUFFER,
                                     [GPUMEM_IS_GRADIENTS] = GPUMEM_ROLE_WEIGHT, [GPUMEM_IS_INPUT] = GPUMEM_ROLE_INPUT};
     const gpumem_description *d = p->job.model;
-    bool gradients = is == GPUMEM_IS_GRADIENTS;
-    unsigned phases = gradients ? GPUMEM_BACKWARD | GPUMEM_STEP | (p->plan->request.accumulation > 1 ? GPUMEM_FORWARD : 0u) : ALL_PHASES;
+    bool gradients = is == GPUMEM_IS_GRADIENTS, walked = p->plan->walk.rules != NULL, before = p->plan->request.accumulation > 1;
+    /* in a walk, the gradients of the first micro-batch come one by one */
+    unsigned phases = gradients ? GPUMEM_STEP | (before ? GPUMEM_FORWARD : 0u) | (before || !walked ? GPUMEM_BACKWARD : 0u) : ALL_PHASES;
     for (uint32_t i = 0; i < d->ntensor; i++) {
         const gpumem_tensor *t = &d->tensor[i];
         if (t->role != role[is] || t->storage != GPUMEM_NONE || (gradients && !p->needs_grad[i]))
@@ -472,11 +479,89 @@ static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
         s = account(p, &p->precision, p->precision.entry->ops.precision->account, err);
     if (s == GPUMEM_OK && training)
         s = account(p, &p->optimizer, p->optimizer.entry->ops.optimizer->account, err);
-    if (s == GPUMEM_OK && p->plan->complete)
+    if (s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account)
         s = account(p, &p->activation, p->activation.entry->ops.activation->account, err);
     if (s == GPUMEM_OK && count & GM_COUNT_INPUTS)
         s = claim_own(p, GPUMEM_IS_INPUT, err);
     return s == GPUMEM_OK ? gm_fold_finish(&p->folder, err) : s;
+}
+
+/* ---- the walk ---- */
+
+static gpumem_status read_rules(gm_planner *p, gpumem_error *err)
+{
+    const gm_manifest *m = p->activation.manifest;
+    char *path, *text;
+    size_t n, room = strlen(m->folder) + strlen(m->rules) + 2;
+    gpumem_status s;
+    path = gm_arena_zero(p->arena, room, 1);
+    if (path == NULL)
+        return gm_no_memory(err);
+    snprintf(path, room, "%s/%s", m->folder, m->rules);
+    if ((s = gm_file_read(p->arena, path, 1u << 20, &text, &n, err)) != GPUMEM_OK)
+        return s;
+    return gm_rules_new(text, n, path, &p->plan->walk.rules, err);
+}
+
+static gpumem_status know(gm_planner *p, unsigned variant, gm_symbols *out, gpumem_error *err)
+{
+    const gpumem_description *d = &p->plan->model->d;
+    memset(out, 0, sizeof *out);
+    if (d->nsym > GM_MAX_SYMBOLS)
+        return gm_fail(err, GPUMEM_ERANGE, NULL, 0, 0, "the model's description has too many symbols");
+    memcpy(out->sym, d->sym, d->nsym * sizeof *d->sym);
+    out->n = d->nsym;
+    out->known[0] = 1;
+    for (uint32_t i = 1; i < d->nsym; i++)
+        if (d->sym[i].op == GPUMEM_SYM_INPUT && ((variant & 1 && strcmp(d->sym[i].name, "batch") == 0) || (variant & 2 && strcmp(d->sym[i].name, "tokens") == 0)))
+            out->known[i] = 1;
+    gm_symbols_know(out);
+    return GPUMEM_OK;
+}
+
+/* Peaks for points of more than one sequence and token, and for those where either is one: then less is copied. */
+static gpumem_status walk(gm_planner *p, gpumem_error *err)
+{
+    gpumem_plan *plan = p->plan;
+    const gpumem_description *d = &plan->model->d;
+    gm_walk_job *w = &plan->walk;
+    uint32_t *rule = gm_arena_zero(p->arena, d->nop + 1u, sizeof *rule);
+    gpumem_error own = {0};
+    gpumem_status s = GPUMEM_OK;
+    if (rule == NULL)
+        return gm_no_memory(err);
+    w->d = d;
+    w->format = p->format;
+    w->nformat = p->nformat;
+    w->low = d->nop && p->compute[0] != p->active[0] && p->format[p->compute[0]].part[0].bits < 32 ? p->compute[0] : GPUMEM_NONE;
+    w->weight = p->weight;
+    w->gradient = p->gradient;
+    w->activation = p->active;
+    w->trains = p->needs_grad;
+    w->rule = rule;
+    w->rounding = plan->rounding;
+    w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
+               (plan->request.accumulation > 1 ? GM_WALK_HAS_GRADIENTS : 0u);
+    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER, rule, &own);
+    for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
+        gm_symbols symbols;
+        if ((s = know(p, v, &symbols, &own)) == GPUMEM_OK && (plan->peaks[v] = gm_arena_zero(p->arena, 1, sizeof *plan->peaks[v])) == NULL)
+            s = gm_no_memory(&own);
+        if (s == GPUMEM_OK)
+            s = gm_peaks_new(p->arena, w, &symbols, plan->peaks[v], &own);
+    }
+    if (s == GPUMEM_EUNSUP) { /* what is described, but not how it runs */
+        snprintf(plan->warning, sizeof plan->warning, "activations are not counted: %.120s", own.message);
+        memset(plan->peaks, 0, sizeof plan->peaks);
+        return GPUMEM_OK;
+    }
+    if (s != GPUMEM_OK) {
+        if (err)
+            *err = own;
+        return s;
+    }
+    plan->complete = true;
+    return GPUMEM_OK;
 }
 
 static gpumem_status make_times(gm_planner *p, gpumem_error *err)
@@ -536,7 +621,12 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
     if ((s = choose_all(p, err)) == GPUMEM_OK && (s = fill_request(p, err)) == GPUMEM_OK && (s = make_formats(p, err)) == GPUMEM_OK &&
         (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = make_times(p, err)) == GPUMEM_OK) {
         make_job(p);
-        s = claim_all(p, err);
+        if (p->activation.manifest && p->activation.manifest->rules && request->mode == GPUMEM_MODE_TRAINING)
+            s = read_rules(p, err);
+        if (s == GPUMEM_OK && plan->walk.rules)
+            s = walk(p, err);
+        if (s == GPUMEM_OK)
+            s = claim_all(p, err);
     }
     free(p);
     if (s != GPUMEM_OK) {
@@ -551,6 +641,7 @@ void gpumem_plan_free(gpumem_plan *plan)
 {
     if (plan == NULL)
         return;
+    gm_rules_free(plan->walk.rules);
     gm_arena_free(&plan->arena);
     free(plan);
 }

@@ -3,6 +3,7 @@
 #define GM_PLAN_H
 
 #include "model/model.h"
+#include "plan/peaks.h"
 #include "plugin/set.h"
 
 #define GM_NPHASE 6
@@ -36,6 +37,9 @@ struct gpumem_plan {
     uint32_t nfold, max_fold;
     gm_record *record;
     uint32_t nrecord, max_record;
+    gm_walk_job walk;   /* how its operators are walked; rules NULL: they are not */
+    gm_peaks *peaks[4]; /* by batch == 1, and tokens == 1 twice; NULL: the same as a more general one */
+    uint64_t step;      /* the most that the optimizer's step needs for a while */
     gpumem_used used[48];
     uint32_t nused;
 };

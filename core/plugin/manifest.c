@@ -449,6 +449,7 @@ static const struct { gm_field field; unsigned kinds; } keys[] = {
     {{"parts", GM_IS(GM_MAP), false}, KIND(ARCHITECTURE)},
     {{"implementations", GM_IS(GM_LIST), false}, KIND(OPTIMIZER)},
     {{"torch", TEXT, false}, KIND(OPTIMIZER)},
+    {{"rules", TEXT, false}, KIND(ACTIVATION)},
 };
 
 static gpumem_status check_keys(const reader *r, gpumem_kind kind)
@@ -497,10 +498,12 @@ static gpumem_status check_place(const reader *r, gpumem_kind kind, const char *
 
 static gpumem_status check_library(const reader *r)
 {
-    const gm_value *library = gm_value_get(r->root, "library"), *use = gm_value_get(r->root, "use");
+    const gm_value *library = gm_value_get(r->root, "library"), *use = gm_value_get(r->root, "use"), *rules = gm_value_get(r->root, "rules");
     if (library && use)
         return gm_value_bad(r->file, "use", use, r->err, "a plugin has either 'library' or 'use', not both");
-    if (!library && !use)
+    if (rules && (strchr(rules->v.s, '/') || !*rules->v.s || rules->v.s[0] == '.'))
+        return gm_value_bad(r->file, "rules", rules, r->err, "'%.64s' is not the name of a file beside the manifest", rules->v.s);
+    if (!library && !use && !rules)
         return gm_value_bad(r->file, "", r->root, r->err, "'library' or 'use' is missing");
     if (library && (strchr(library->v.s, '/') || !*library->v.s || library->v.s[0] == '.'))
         return gm_value_bad(r->file, "library", library, r->err, "'%.64s' is not the name of a file beside the manifest", library->v.s);
@@ -562,6 +565,7 @@ static gpumem_status read_plugin(const reader *r)
     gpumem_status (*const steps[])(const reader *) = {check_library, check_company, check_digest, check_components, check_step, read_params, read_formats};
     gpumem_status status = GPUMEM_OK;
     r->out->library = text_of(r->root, "library");
+    r->out->rules = text_of(r->root, "rules");
     r->out->sha256 = text_of(r->root, "sha256");
     r->out->use = text_of(r->root, "use");
     r->out->with = gm_value_get(r->root, "with");

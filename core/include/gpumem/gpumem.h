@@ -276,6 +276,7 @@ GPUMEM_EXPORT void gpumem_plan_defaults(const gpumem_plan *plan, gpumem_point *p
 typedef struct gpumem_result { /* by line of the plan */
     uint64_t line[GPUMEM_MAX_LINES];
     uint64_t weights;          /* parameters and buffers */
+    uint64_t kept, held_for_backward; /* training: what autograd keeps of the activations; all that lives between forward and backward */
     uint64_t between_steps;    /* training: weights, buffers, optimizer states, input */
     uint64_t phase[6];         /* by bit number of GPUMEM_FORWARD ... GPUMEM_BETWEEN; right where the plan is complete */
     uint64_t total;            /* the largest phase; right where the plan is complete */
@@ -294,6 +295,15 @@ typedef struct gpumem_line { /* one line of an estimate */
     const char *format;      /* of all its tensors, "bf16"; NULL: several, or not known */
 } gpumem_line;
 GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines);
+/* Every allocation and release of a step at one point, in their order, layer by layer. */
+typedef struct gpumem_event {
+    unsigned phase;     /* GPUMEM_FORWARD or GPUMEM_BACKWARD */
+    int sign;           /* 1: made; -1: gone; 0: the end of a phase */
+    uint64_t bytes, live; /* of this one, rounded; of all that live now, what lives all the time included */
+    uint32_t op;        /* of the description, or GPUMEM_NONE: what made it */
+} gpumem_event;
+GPUMEM_EXPORT gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *point, void (*each)(void *self, const gpumem_event *event), void *self,
+                                              gpumem_error *err);
 /* Does the plan know everything that lives?  If not, only weights, between_steps and the lines are right. */
 GPUMEM_EXPORT bool gpumem_plan_complete(const gpumem_plan *plan);
 /* Did the config's quantisation choose the precision? */

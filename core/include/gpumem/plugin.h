@@ -346,7 +346,7 @@ static inline uint32_t gpumem_emit_same(gpumem_emit *e, const char *name, uint32
     return gpumem_emit_like(e, name, like, e->tensor[like].dim[e->tensor[like].ndim - 1]);
 }
 
-/* An operator; inputs that are GPUMEM_NONE are left out.  Returns it for attr[] to be set, or NULL. */
+/* An operator; inputs may be GPUMEM_NONE.  Returns it for attr[] to be set, or NULL. */
 static inline gpumem_op *gpumem_emit_op(gpumem_emit *e, unsigned kind, unsigned variant, const char *name, unsigned nin,
                                         const uint32_t *in, unsigned nout, const uint32_t *out)
 {
@@ -366,11 +366,12 @@ static inline gpumem_op *gpumem_emit_op(gpumem_emit *e, unsigned kind, unsigned 
     op->kind = (uint8_t)kind;
     op->variant = (uint8_t)variant;
     op->rule = GPUMEM_NONE;
-    for (i = 0; i < nin; i++)
-        if (in[i] != GPUMEM_NONE) {
-            e->operand[e->noperand++] = in[i];
-            op->nin++;
-        }
+    while (nin && in[nin - 1] == GPUMEM_NONE) /* those at the end need no place */
+        nin--;
+    for (i = 0; i < nin; i++) {
+        e->operand[e->noperand++] = in[i];
+        op->nin++;
+    }
     for (i = 0; i < nout; i++) {
         e->operand[e->noperand++] = out[i];
         op->nout++;

@@ -1,0 +1,238 @@
+#include "plan/peaks.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- collecting ---- */
+
+typedef struct row { int32_t *times; uint32_t n; } row; /* by atom */
+typedef struct collector {
+    row *row[GM_NPEAK];
+    uint32_t n[GM_NPEAK], max[GM_NPEAK], natom;
+    int phase;
+    gpumem_count *atom;
+    gm_symbols *symbols;
+    bool failed;
+} collector;
+
+static int32_t at(const row *r, uint32_t i) { return i < r->n ? r->times[i] : 0; }
+
+/* Is a at least b, whatever the sizes are? */
+static bool covers(const row *a, const gm_tape *t)
+{
+    for (uint32_t i = 0; i < t->natom; i++)
+        if (at(a, i) < t->live[i])
+            return false;
+    return true;
+}
+
+static bool covered(const row *a, const gm_tape *t)
+{
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->times[i] > (i < t->natom ? t->live[i] : 0))
+            return false;
+    return true;
+}
+
+static void add(collector *c, gm_tape *t, int phase)
+{
+    row *r = c->row[phase], fresh;
+    uint32_t n = c->n[phase], kept = 0;
+    for (uint32_t i = n; i-- > 0;) /* the latest are the likeliest */
+        if (covers(&r[i], t)) {
+            if (i + 1 < n) {
+                row moved = r[i];
+                r[i] = r[n - 1];
+                r[n - 1] = moved;
+            }
+            return;
+        }
+    for (uint32_t i = 0; i < n; i++) {
+        if (covered(&r[i], t))
+            free(r[i].times);
+        else
+            r[kept++] = r[i];
+    }
+    c->n[phase] = kept;
+    if (kept == c->max[phase]) {
+        uint32_t max = kept ? kept * 2 : 16;
+        row *now = realloc(r, max * sizeof *now);
+        if (now == NULL) {
+            c->failed = true;
+            return;
+        }
+        c->row[phase] = now;
+        c->max[phase] = max;
+    }
+    fresh.n = t->natom;
+    fresh.times = malloc((t->natom + 1) * sizeof *fresh.times);
+    if (fresh.times == NULL) {
+        c->failed = true;
+        return;
+    }
+    for (uint32_t i = 0; i < t->natom; i++)
+        fresh.times[i] = (int32_t)t->live[i];
+    c->row[phase][c->n[phase]++] = fresh;
+}
+
+static void top(void *self, gm_tape *t)
+{
+    collector *c = self;
+    add(c, t, c->phase);
+}
+
+static void reached(void *self, gm_tape *t, int where)
+{
+    collector *c = self;
+    if (where == GM_AT_RETURNED)
+        add(c, t, GM_PEAK_RETURNED);
+    else if (where == GM_AT_HELD) {
+        add(c, t, GM_PEAK_HELD);
+        c->phase = GM_PEAK_BACKWARD;
+        add(c, t, GM_PEAK_BACKWARD);
+    } else
+        add(c, t, GM_PEAK_AFTER_BACKWARD);
+    free(c->atom);
+    c->atom = malloc((t->natom + 1) * sizeof *c->atom);
+    if (c->atom == NULL)
+        c->failed = true;
+    else
+        for (uint32_t i = 0; i < t->natom; i++)
+            c->atom[i] = t->atom[i].count;
+    c->natom = t->natom;
+    *c->symbols = *t->symbols;
+}
+
+static gpumem_status settle(gm_arena *arena, const collector *c, gm_peaks *out, gpumem_error *err)
+{
+    uint32_t terms = 0, n = 0;
+    for (int k = 0; k < GM_NPEAK; k++)
+        for (uint32_t i = 0; i < c->n[k]; i++)
+            for (uint32_t a = 0; a < c->row[k][i].n; a++)
+                terms += c->row[k][i].times[a] != 0;
+    out->natom = c->natom;
+    out->atom = gm_arena_zero(arena, c->natom + 1u, sizeof *out->atom);
+    out->term = gm_arena_zero(arena, terms + 1u, sizeof *out->term);
+    if (out->atom == NULL || out->term == NULL)
+        return gm_no_memory(err);
+    if (c->natom)
+        memcpy(out->atom, c->atom, c->natom * sizeof *c->atom);
+    for (int k = 0; k < GM_NPEAK; k++) {
+        out->ntop[k] = c->n[k];
+        out->top[k] = gm_arena_zero(arena, c->n[k] + 1u, sizeof *out->top[k]);
+        if (out->top[k] == NULL)
+            return gm_no_memory(err);
+        for (uint32_t i = 0; i < c->n[k]; i++) {
+            out->top[k][i].first = n;
+            for (uint32_t a = 0; a < c->row[k][i].n; a++)
+                if (c->row[k][i].times[a])
+                    out->term[n++] = (gm_term){a, c->row[k][i].times[a]};
+            out->top[k][i].n = n - out->top[k][i].first;
+        }
+    }
+    return GPUMEM_OK;
+}
+
+gpumem_status gm_peaks_new(gm_arena *arena, const gm_walk_job *job, const gm_symbols *symbols, gm_peaks *out, gpumem_error *err)
+{
+    collector c;
+    gm_walk_listener to = {&c, top, NULL, reached};
+    gpumem_status s;
+    memset(&c, 0, sizeof c);
+    memset(out, 0, sizeof *out);
+    c.symbols = &out->symbols;
+    s = gm_walk_run(job, symbols, &to, err);
+    if (s == GPUMEM_OK && c.failed)
+        s = gm_no_memory(err);
+    if (s == GPUMEM_OK)
+        s = settle(arena, &c, out, err);
+    for (int k = 0; k < GM_NPEAK; k++) {
+        for (uint32_t i = 0; i < c.n[k]; i++)
+            free(c.row[k][i].times);
+        free(c.row[k]);
+    }
+    free(c.atom);
+    return s;
+}
+
+/* ---- evaluating ---- */
+
+#define MAX_ATOMS 1024
+__extension__ typedef __int128 wide;
+
+static int values(const gm_symbols *s, uint64_t batch, uint64_t tokens, uint64_t *v)
+{
+    v[0] = 1;
+    for (uint32_t i = 1; i < s->n; i++) {
+        const gpumem_symbol *y = &s->sym[i];
+        uint64_t a = v[y->a], b = y->b ? v[y->b] : y->k;
+        switch (y->op) {
+        case GPUMEM_SYM_INPUT: v[i] = y->name[0] == 'b' && strcmp(y->name, "batch") == 0 ? batch : strcmp(y->name, "tokens") == 0 ? tokens : 0; break;
+        case GPUMEM_SYM_MIN: v[i] = a < b ? a : b; break;
+        case GPUMEM_SYM_MAX: v[i] = a > b ? a : b; break;
+        case GPUMEM_SYM_CEILDIV:
+            if (b == 0)
+                return 1;
+            v[i] = a / b + (a % b != 0);
+            break;
+        case GPUMEM_SYM_ADD:
+            if (gm_add_u64(a, b, &v[i]))
+                return 1;
+            break;
+        case GPUMEM_SYM_SUB: v[i] = a > b ? a - b : 0; break;
+        default:
+            if (gm_mul_u64(a, b, &v[i]))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+int gm_peaks_at(const gm_peaks *p, uint32_t rounding, uint64_t batch, uint64_t tokens, uint64_t *peak)
+{
+    uint64_t symbol[GM_MAX_SYMBOLS], bytes[MAX_ATOMS], most = 0;
+    if (p->natom > MAX_ATOMS || values(&p->symbols, batch, tokens, symbol))
+        return 1;
+    for (uint32_t i = 0; i < p->natom; i++) {
+        const gpumem_count *c = &p->atom[i];
+        uint64_t n = c->num, up;
+        for (int k = 0; k < 4 && c->sym[k]; k++)
+            if (gm_mul_u64(n, symbol[c->sym[k]], &n))
+                return 1;
+        if (c->den > 1)
+            n = n / c->den + (n % c->den != 0);
+        if (gm_add_u64(n, rounding - 1, &up))
+            return 1;
+        bytes[i] = up - up % rounding;
+        most |= bytes[i];
+    }
+    if (most >> 44) { /* sums could overflow: with 128 bits */
+        for (int k = 0; k < GM_NPEAK; k++) {
+            peak[k] = 0;
+            for (uint32_t i = 0; i < p->ntop[k]; i++) {
+                wide sum = 0;
+                for (uint32_t j = p->top[k][i].first; j < p->top[k][i].first + p->top[k][i].n; j++)
+                    sum += (wide)bytes[p->term[j].atom] * p->term[j].times;
+                if (sum < 0 || sum >> 63)
+                    return 1;
+                if ((uint64_t)sum > peak[k])
+                    peak[k] = (uint64_t)sum;
+            }
+        }
+        return 0;
+    }
+    for (int k = 0; k < GM_NPEAK; k++) {
+        int64_t highest = 0;
+        for (uint32_t i = 0; i < p->ntop[k]; i++) {
+            const gm_term *term = &p->term[p->top[k][i].first];
+            int64_t sum = 0;
+            for (uint32_t j = 0; j < p->top[k][i].n; j++)
+                sum += (int64_t)bytes[term[j].atom] * term[j].times;
+            if (sum > highest)
+                highest = sum;
+        }
+        peak[k] = (uint64_t)highest;
+    }
+    return 0;
+}

@@ -1,0 +1,841 @@
+#include "tape/rules.h"
+#include "base/error.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_DESCRIBED, E_DESCRIBED_DTYPE };
+enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
+
+typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; uint32_t arg[GM_WORD_ARGS]; } expression;
+enum { S_BIND, S_RETURN, S_DROP };
+typedef struct statement { uint8_t kind, nnames; uint16_t name[GM_WORD_OUTS]; uint32_t when, value; uint32_t line; } statement; /* when: GM_NONE always */
+
+typedef struct rule {
+    const char *name, *body;
+    size_t nname, nbody;
+    uint32_t line;
+    bool parsed, bad;
+    const char *names[GM_RULE_NAMES]; /* operands, attributes, what is bound */
+    uint8_t nnames[GM_RULE_NAMES];
+    unsigned noperand, nattr, nname_all;
+    statement *statement;
+    uint32_t nstatement, max_statement;
+} rule;
+
+struct gm_rules {
+    const char *file;
+    rule *rule;
+    uint32_t nrule, max_rule;
+    expression *e;
+    uint32_t ne, max_e;
+};
+
+static void *grown(void *items, size_t size, uint32_t n, uint32_t *max)
+{
+    if (n < *max)
+        return items;
+    *max = *max ? *max * 2 : 32;
+    return realloc(items, *max * size);
+}
+
+gpumem_status gm_rules_new(const char *text, size_t n, const char *file, gm_rules **out, gpumem_error *err)
+{
+    gm_rules *r = calloc(1, sizeof *r);
+    const char *end = text + n;
+    uint32_t line = 0;
+    if (r == NULL)
+        return gm_no_memory(err);
+    r->file = file;
+    for (const char *p = text; p < end;) {
+        const char *eol = memchr(p, '\n', (size_t)(end - p));
+        size_t len = (size_t)((eol ? eol : end) - p);
+        line++;
+        if (len > 5 && memcmp(p, "rule ", 5) == 0) {
+            rule *now = grown(r->rule, sizeof *r->rule, r->nrule, &r->max_rule);
+            if (now == NULL) {
+                gm_rules_free(r);
+                return gm_no_memory(err);
+            }
+            r->rule = now;
+            rule *x = &r->rule[r->nrule++];
+            memset(x, 0, sizeof *x);
+            x->name = p + 5;
+            while (x->nname < len - 5 && !isspace((unsigned char)x->name[x->nname]) && x->name[x->nname] != ':')
+                x->nname++;
+            x->body = x->name + x->nname;
+            x->line = line;
+        }
+        p += len + (eol != NULL);
+        if (r->nrule)
+            r->rule[r->nrule - 1].nbody = (size_t)(p - r->rule[r->nrule - 1].body);
+    }
+    *out = r;
+    return GPUMEM_OK;
+}
+
+void gm_rules_free(gm_rules *r)
+{
+    if (r == NULL)
+        return;
+    for (uint32_t i = 0; i < r->nrule; i++)
+        free(r->rule[i].statement);
+    free(r->rule);
+    free(r->e);
+    free(r);
+}
+
+/* ---- parsing ---- */
+
+typedef struct parser { gm_rules *r; rule *rule; const char *p, *end, *start; uint32_t line; gpumem_error *err; bool bad; } parser;
+
+static uint32_t wrong(parser *p, const char *what)
+{
+    if (!p->bad)
+        gm_fail(p->err, GPUMEM_ESYNTAX, p->r->file, p->line, (uint32_t)(p->p - p->start) + 1, "rule %.*s: %s", (int)p->rule->nname, p->rule->name, what);
+    p->bad = true;
+    return GM_NONE;
+}
+
+static void skip(parser *p)
+{
+    while (p->p < p->end && (*p->p == ' ' || *p->p == '\t'))
+        p->p++;
+}
+
+static bool at_end(parser *p)
+{
+    skip(p);
+    return p->p == p->end || *p->p == '#';
+}
+
+static bool take(parser *p, const char *token)
+{
+    size_t n = strlen(token);
+    skip(p);
+    if ((size_t)(p->end - p->p) < n || memcmp(p->p, token, n) != 0)
+        return false;
+    if (isalpha((unsigned char)*token) && p->p + n < p->end && (isalnum((unsigned char)p->p[n]) || p->p[n] == '_' || p->p[n] == '.'))
+        return false;
+    p->p += n;
+    return true;
+}
+
+static const char *name_at(parser *p, size_t *n)
+{
+    const char *s;
+    skip(p);
+    s = p->p;
+    if (s == p->end || !(isalpha((unsigned char)*s) || *s == '_'))
+        return NULL;
+    while (p->p < p->end && (isalnum((unsigned char)*p->p) || *p->p == '_' || *p->p == '.'))
+        p->p++;
+    *n = (size_t)(p->p - s);
+    return s;
+}
+
+static uint32_t slot_of(parser *p, const char *s, size_t n, bool make)
+{
+    rule *x = p->rule;
+    for (unsigned i = 0; i < x->nname_all; i++)
+        if (x->nnames[i] == n && memcmp(x->names[i], s, n) == 0)
+            return i;
+    if (!make || x->nname_all == GM_RULE_NAMES || n > 255)
+        return GM_NONE;
+    x->names[x->nname_all] = s;
+    x->nnames[x->nname_all] = (uint8_t)n;
+    return x->nname_all++;
+}
+
+static uint32_t node(parser *p, unsigned kind)
+{
+    expression *now = grown(p->r->e, sizeof *now, p->r->ne, &p->r->max_e);
+    if (now == NULL) {
+        p->bad = true;
+        gm_no_memory(p->err);
+        return GM_NONE;
+    }
+    p->r->e = now;
+    memset(&now[p->r->ne], 0, sizeof *now);
+    now[p->r->ne].kind = (uint8_t)kind;
+    return p->r->ne++;
+}
+
+static uint32_t expr(parser *p);
+
+static bool args(parser *p, uint32_t at, const char *close)
+{
+    skip(p);
+    if (take(p, close))
+        return true;
+    do {
+        uint32_t a = expr(p);
+        expression *e = &p->r->e[at];
+        if (a == GM_NONE)
+            return false;
+        if (e->nargs == GM_WORD_ARGS) {
+            wrong(p, "too many arguments");
+            return false;
+        }
+        e->arg[e->nargs++] = a;
+    } while (take(p, ","));
+    if (!take(p, close)) {
+        wrong(p, "expected , or a closing bracket");
+        return false;
+    }
+    return true;
+}
+
+static uint32_t number_node(parser *p, int64_t v)
+{
+    uint32_t at = node(p, E_NUMBER);
+    if (at != GM_NONE)
+        p->r->e[at].number = v;
+    return at;
+}
+
+static uint32_t named(parser *p, const char *s, size_t n)
+{
+    static const struct { const char *name; int format; } dtypes[] = {{"f32", GPUMEM_FORMAT_F32}, {"i64", GPUMEM_FORMAT_I64}, {"i32", GPUMEM_FORMAT_I32},
+                                                                      {"bool", GPUMEM_FORMAT_BOOL}, {"bf16", GPUMEM_FORMAT_BF16}, {"c64", GPUMEM_FORMAT_C64}};
+    static const struct { const char *name; int kind, op; unsigned nargs; } own[] = {
+        {"has", E_HAS, 0, 1}, {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2},
+        {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}};
+    uint32_t slot = slot_of(p, s, n, false), at;
+    if (p->p < p->end && *p->p == '(') {
+        unsigned word = gm_word_find(s, n);
+        uint32_t found = GM_NONE;
+        p->p++;
+        for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+            if (strlen(own[i].name) == n && memcmp(own[i].name, s, n) == 0) {
+                at = node(p, (unsigned)own[i].kind);
+                if (at == GM_NONE || !args(p, at, ")"))
+                    return GM_NONE;
+                p->r->e[at].op = (uint8_t)own[i].op;
+                if (p->r->e[at].nargs != own[i].nargs)
+                    return wrong(p, "another number of arguments was expected");
+                return at;
+            }
+        for (uint32_t i = 0; !word && i < p->r->nrule; i++)
+            if (p->r->rule[i].nname == n && memcmp(p->r->rule[i].name, s, n) == 0)
+                found = i;
+        if (!word && found == GM_NONE) {
+            p->p = s;
+            return wrong(p, "neither a word nor a rule has this name");
+        }
+        at = node(p, word ? E_WORD : E_RULE);
+        if (at == GM_NONE || !args(p, at, ")"))
+            return GM_NONE;
+        p->r->e[at].at = (uint16_t)(word ? word : found);
+        if (word && (p->r->e[at].nargs < gm_word_at(word)->min || p->r->e[at].nargs > gm_word_at(word)->max))
+            return wrong(p, "another number of arguments was expected");
+        return at;
+    }
+    if (slot == GM_NONE) {
+        for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+            if (strlen(dtypes[i].name) == n && memcmp(dtypes[i].name, s, n) == 0)
+                return number_node(p, dtypes[i].format);
+        if (n == 8 && memcmp(s, "training", 8) == 0)
+            return node(p, E_TRAINING);
+        if (n == 8 && memcmp(s, "autocast", 8) == 0)
+            return node(p, E_AUTOCAST);
+        if (n == 15 && memcmp(s, "described_dtype", 15) == 0)
+            return node(p, E_DESCRIBED_DTYPE);
+        p->p = s;
+        return wrong(p, "nothing has this name");
+    }
+    if (p->p < p->end && *p->p == '[') {
+        uint32_t i;
+        p->p++;
+        at = node(p, E_DIM);
+        i = at == GM_NONE ? GM_NONE : expr(p);
+        if (i == GM_NONE || !take(p, "]"))
+            return wrong(p, "expected ]");
+        p->r->e[at].at = (uint16_t)slot;
+        p->r->e[at].arg[0] = i;
+        return at;
+    }
+    at = node(p, E_NAME);
+    if (at != GM_NONE)
+        p->r->e[at].at = (uint16_t)slot;
+    return at;
+}
+
+static uint32_t primary(parser *p)
+{
+    const char *s;
+    size_t n = 0;
+    uint32_t at;
+    skip(p);
+    if (p->p == p->end)
+        return wrong(p, "expected a value");
+    if (isdigit((unsigned char)*p->p) || (*p->p == '-' && p->p + 1 < p->end && isdigit((unsigned char)p->p[1]))) {
+        char *end;
+        int64_t v = strtoll(p->p, &end, 10);
+        p->p = end;
+        return number_node(p, v);
+    }
+    if (take(p, "(")) {
+        at = expr(p);
+        if (at != GM_NONE && !take(p, ")"))
+            return wrong(p, "expected )");
+        return at;
+    }
+    if (take(p, "[")) {
+        at = node(p, E_LIST);
+        return at == GM_NONE || !args(p, at, "]") ? GM_NONE : at;
+    }
+    if (take(p, "not")) {
+        uint32_t of;
+        at = node(p, E_NOT);
+        of = at == GM_NONE ? GM_NONE : primary(p);
+        if (of == GM_NONE)
+            return GM_NONE;
+        p->r->e[at].arg[0] = of;
+        return at;
+    }
+    s = name_at(p, &n);
+    return s ? named(p, s, n) : wrong(p, "expected a value");
+}
+
+static uint32_t joined(parser *p, unsigned op, uint32_t a, uint32_t b)
+{
+    uint32_t at = a == GM_NONE || b == GM_NONE ? GM_NONE : node(p, E_BINARY);
+    if (at == GM_NONE)
+        return at;
+    p->r->e[at].op = (uint8_t)op;
+    p->r->e[at].arg[0] = a;
+    p->r->e[at].arg[1] = b;
+    return at;
+}
+
+static uint32_t level(parser *p, int l)
+{
+    static const struct { const char *token; int op; } ops[4][7] = {
+        {{"or", OP_OR}, {NULL, 0}},
+        {{"and", OP_AND}, {NULL, 0}},
+        {{"==", OP_EQ}, {"!=", OP_NE}, {"<=", OP_LE}, {">=", OP_GE}, {"<", OP_LT}, {">", OP_GT}, {NULL, 0}},
+        {{"+", OP_ADD}, {"-", OP_SUB}, {NULL, 0}}};
+    uint32_t a;
+    if (l == 4) {
+        a = primary(p);
+        while (a != GM_NONE) {
+            if (take(p, "*"))
+                a = joined(p, OP_MUL, a, primary(p));
+            else if (take(p, "/"))
+                a = joined(p, OP_DIV, a, primary(p));
+            else
+                break;
+        }
+        return a;
+    }
+    a = level(p, l + 1);
+    while (a != GM_NONE) {
+        int i = 0;
+        while (ops[l][i].token && !take(p, ops[l][i].token))
+            i++;
+        if (ops[l][i].token == NULL)
+            break;
+        a = joined(p, (unsigned)ops[l][i].op, a, level(p, l + 1));
+    }
+    return a;
+}
+
+static uint32_t expr(parser *p) { return level(p, 0); }
+
+static bool parse_statement(parser *p)
+{
+    statement *now = grown(p->rule->statement, sizeof *now, p->rule->nstatement, &p->rule->max_statement), *s;
+    const char *start, *name[GM_WORD_OUTS];
+    size_t n[GM_WORD_OUTS];
+    uint32_t value;
+    statement st;
+    if (now == NULL) {
+        gm_no_memory(p->err);
+        return false;
+    }
+    p->rule->statement = now;
+    memset(&st, 0, sizeof st);
+    st.when = GM_NONE;
+    st.value = GM_NONE;
+    st.line = p->line;
+    if (take(p, "if")) {
+        if ((st.when = expr(p)) == GM_NONE)
+            return false;
+        if (!take(p, ":"))
+            return wrong(p, "expected :") != GM_NONE;
+    }
+    if (take(p, "return") || take(p, "del")) {
+        bool dropped = p->p[-1] == 'l';
+        st.kind = dropped ? S_DROP : S_RETURN;
+        do {
+            size_t len;
+            const char *x = name_at(p, &len);
+            uint32_t slot = x ? slot_of(p, x, len, false) : GM_NONE;
+            if (slot == GM_NONE)
+                return wrong(p, "expected a name that was bound") != GM_NONE;
+            if (st.nnames == GM_WORD_OUTS)
+                return wrong(p, "too many names") != GM_NONE;
+            st.name[st.nnames++] = (uint16_t)slot;
+        } while (take(p, ","));
+    } else {
+        unsigned k = 0;
+        st.kind = S_BIND;
+        skip(p);
+        start = p->p;
+        do {
+            name[k] = name_at(p, &n[k]);
+            if (name[k] == NULL || ++k == GM_WORD_OUTS)
+                break;
+        } while (take(p, ","));
+        if (k && p->p < p->end && take(p, "=") && (p->p == p->end || *p->p != '=')) {
+            if ((value = expr(p)) == GM_NONE)
+                return false;
+            for (unsigned i = 0; i < k; i++) {
+                uint32_t slot = slot_of(p, name[i], n[i], true);
+                if (slot == GM_NONE)
+                    return wrong(p, "too many names") != GM_NONE;
+                st.name[st.nnames++] = (uint16_t)slot;
+            }
+        } else {
+            p->p = start;
+            if ((value = expr(p)) == GM_NONE)
+                return false;
+        }
+        st.value = value;
+    }
+    if (!at_end(p))
+        return wrong(p, "expected the end of the line") != GM_NONE;
+    s = &p->rule->statement[p->rule->nstatement++];
+    *s = st;
+    return true;
+}
+
+static bool parse_head(parser *p)
+{
+    bool attributes = false;
+    while (!at_end(p)) {
+        size_t n;
+        const char *s;
+        if (take(p, ":")) {
+            attributes = true;
+            continue;
+        }
+        s = name_at(p, &n);
+        if (s == NULL || slot_of(p, s, n, true) == GM_NONE)
+            return wrong(p, "expected the name of an operand") != GM_NONE;
+        if (attributes)
+            p->rule->nattr++;
+        else {
+            take(p, "?");
+            p->rule->noperand++;
+        }
+    }
+    return true;
+}
+
+static bool parse(gm_rules *r, rule *x, gpumem_error *err)
+{
+    parser p = {.r = r, .rule = x, .line = x->line, .err = err};
+    const char *at = x->body, *end = x->body + x->nbody;
+    bool head = true;
+    x->parsed = true;
+    x->bad = true;
+    while (at < end) {
+        const char *eol = memchr(at, '\n', (size_t)(end - at));
+        p.start = head ? x->name - 5 : at;
+        p.p = at;
+        p.end = eol ? eol : end;
+        if (head ? !parse_head(&p) : !at_end(&p) && !parse_statement(&p))
+            return false;
+        head = false;
+        at = p.end + (eol != NULL);
+        p.line++;
+    }
+    x->bad = false;
+    return true;
+}
+
+uint32_t gm_rules_find(gm_rules *r, const char *name, gpumem_error *err)
+{
+    size_t n = strlen(name);
+    for (uint32_t i = 0; i < r->nrule; i++)
+        if (r->rule[i].nname == n && memcmp(r->rule[i].name, name, n) == 0) {
+            if (!r->rule[i].parsed && !parse(r, &r->rule[i], err))
+                return GM_NONE;
+            return r->rule[i].bad ? GM_NONE : i;
+        }
+    return GM_NONE;
+}
+
+/* ---- running ---- */
+
+typedef struct run { gm_rules *r; gm_tape *t; uint32_t rule; gm_arg *v; unsigned depth; uint32_t line; unsigned nmeta; const gm_meta *meta; } run;
+
+static void drop(gm_tape *t, gm_arg *a)
+{
+    if (a->type == GM_ARG_TENSOR)
+        gm_tv_unref(t, a->tv);
+    a->type = GM_ARG_NONE;
+}
+
+static void failed(run *x, const char *why)
+{
+    char text[160];
+    const rule *u = &x->r->rule[x->rule];
+    if (x->t->failed)
+        return;
+    snprintf(text, sizeof text, "rule %.*s, line %u: %s", (int)u->nname, u->name, x->line, why);
+    gm_tape_fail(x->t, GPUMEM_EINVAL, text);
+}
+
+static bool eval(run *x, uint32_t at, gm_arg *out);
+
+static bool size_at(run *x, uint32_t at, gm_ext *out)
+{
+    gm_arg a;
+    if (!eval(x, at, &a))
+        return false;
+    if (a.type != GM_ARG_SIZE) {
+        drop(x->t, &a);
+        failed(x, "expected a size");
+        return false;
+    }
+    *out = a.size;
+    return true;
+}
+
+static bool truth(run *x, uint32_t at, bool *yes)
+{
+    gm_ext e;
+    if (!size_at(x, at, &e))
+        return false;
+    *yes = e.num != 0;
+    return true;
+}
+
+static bool binary(run *x, const expression *e, gm_arg *out)
+{
+    gm_ext a, b, r = gm_ext_of(0);
+    bool yes, ok = true;
+    int c;
+    out->type = GM_ARG_SIZE;
+    if (e->op == OP_AND || e->op == OP_OR) {
+        if (!truth(x, e->arg[0], &yes))
+            return false;
+        if (yes == (e->op == OP_AND) && !truth(x, e->arg[1], &yes))
+            return false;
+        out->size = gm_ext_of(yes);
+        return true;
+    }
+    if (!size_at(x, e->arg[0], &a) || !size_at(x, e->arg[1], &b))
+        return false;
+    c = gm_ext_compare(a, b);
+    switch (e->op) {
+    case OP_MUL: ok = gm_ext_mul(a, b, &r); break;
+    case OP_DIV: ok = gm_ext_div(a, b, &r); break;
+    case OP_ADD: ok = gm_ext_derive(x->t->symbols, GPUMEM_SYM_ADD, a, b, &r); break;
+    case OP_SUB: ok = gm_ext_derive(x->t->symbols, GPUMEM_SYM_SUB, a, b, &r); break;
+    case OP_EQ: r.num = c == 0; break;
+    case OP_NE: r.num = c != 0; break;
+    case OP_LT: r.num = c == -1; break;
+    case OP_LE: r.num = c == -1 || c == 0; break;
+    case OP_GT: r.num = c == 1; break;
+    default: r.num = c == 1 || c == 0; break;
+    }
+    if (!ok)
+        failed(x, "a size that cannot be computed");
+    out->size = r;
+    return ok;
+}
+
+static unsigned enter(run *x, uint32_t rule, unsigned n, gm_arg *arg, uint32_t *out);
+
+static unsigned call(run *x, const expression *e, uint32_t *out)
+{
+    gm_arg a[GM_WORD_ARGS];
+    unsigned n = 0, nout = 0;
+    for (; n < e->nargs; n++)
+        if (!eval(x, e->arg[n], &a[n]))
+            break;
+    if (n == e->nargs) {
+        if (e->kind == E_WORD) {
+            bool ok = true;
+            for (unsigned i = 0; i < n; i++)
+                ok &= a[i].type != GM_ARG_TENSOR || a[i].tv != GM_NONE;
+            if (ok)
+                nout = gm_word_run(x->t, e->at, n, a, out);
+            if (x->t->failed && x->t->why[0] && strncmp(x->t->why, "rule ", 5) != 0) {
+                char why[100];
+                snprintf(why, sizeof why, "%.99s", x->t->why);
+                x->t->failed = false;
+                failed(x, why);
+                x->t->failed = true;
+            }
+        } else {
+            nout = enter(x, e->at, n, a, out); /* takes its arguments */
+            return nout;
+        }
+    }
+    while (n-- > 0)
+        drop(x->t, &a[n]);
+    return nout;
+}
+
+static bool eval(run *x, uint32_t at, gm_arg *out)
+{
+    const expression e = x->r->e[at]; /* rules that are called may be parsed first, and expressions move */
+    uint32_t made[GM_WORD_OUTS];
+    const gm_arg *v;
+    unsigned n;
+    int64_t i;
+    gm_ext a, b;
+    bool yes;
+    memset(out, 0, sizeof *out);
+    if (x->t->stop)
+        return false;
+    switch (e.kind) {
+    case E_NUMBER:
+        out->type = GM_ARG_SIZE;
+        out->size = gm_ext_of((uint64_t)e.number);
+        return true;
+    case E_NAME:
+        *out = x->v[e.at];
+        if (out->type == GM_ARG_NONE) { /* an operand that is left out */
+            return true;
+        }
+        if (out->type == GM_ARG_TENSOR)
+            gm_tv_ref(x->t, out->tv);
+        return true;
+    case E_WORD:
+    case E_RULE:
+        n = call(x, &e, made);
+        if (n == 0 && !x->t->stop)
+            failed(x, "a word that makes nothing is used as a value");
+        for (unsigned k = x->t->stop ? 0 : 1; k < n; k++)
+            gm_tv_unref(x->t, made[k]);
+        out->type = x->t->stop ? GM_ARG_NONE : GM_ARG_TENSOR;
+        out->tv = n ? made[0] : GM_NONE;
+        return !x->t->stop;
+    case E_LIST:
+        out->type = GM_ARG_LIST;
+        for (unsigned k = 0; k < e.nargs; k++) {
+            if (k == GM_TV_DIMS) {
+                failed(x, "a shape has too many dimensions");
+                return false;
+            }
+            if (!size_at(x, e.arg[k], &out->list[k]))
+                return false;
+            out->n++;
+        }
+        out->size = out->list[0];
+        return true;
+    case E_DIM:
+        v = &x->v[e.at];
+        if (v->type != GM_ARG_TENSOR) {
+            failed(x, "a dimension of what is no tensor");
+            return false;
+        }
+        if (!size_at(x, e.arg[0], &a))
+            return false;
+        i = (int64_t)a.num;
+        i = i < 0 ? i + x->t->tv[v->tv].ndim : i;
+        if (i < 0 || i >= x->t->tv[v->tv].ndim) {
+            failed(x, "a dimension that a tensor does not have");
+            return false;
+        }
+        out->type = GM_ARG_SIZE;
+        out->size = x->t->tv[v->tv].dim[i];
+        return true;
+    case E_BINARY: return binary(x, &e, out);
+    case E_NOT:
+        if (!truth(x, e.arg[0], &yes))
+            return false;
+        out->type = GM_ARG_SIZE;
+        out->size = gm_ext_of(!yes);
+        return true;
+    case E_DERIVED:
+        if (!size_at(x, e.arg[0], &a) || !size_at(x, e.arg[1], &b))
+            return false;
+        out->type = GM_ARG_SIZE;
+        if (gm_ext_derive(x->t->symbols, e.op, a, b, &out->size))
+            return true;
+        failed(x, "a size that cannot be computed");
+        return false;
+    case E_DESCRIBED:
+        if (!size_at(x, e.arg[0], &a))
+            return false;
+        if (a.num >= x->nmeta) {
+            failed(x, "the operator describes no such result");
+            return false;
+        }
+        out->type = GM_ARG_TENSOR;
+        out->tv = gm_tv_new(x->t, x->meta[a.num].ndim, x->meta[a.num].dim, x->meta[a.num].dtype);
+        return !x->t->stop;
+    case E_DESCRIBED_DTYPE:
+        out->type = GM_ARG_SIZE;
+        out->size = gm_ext_of(x->nmeta ? x->meta[0].dtype : 0);
+        return true;
+    case E_TRAINING:
+    case E_AUTOCAST:
+        out->type = GM_ARG_SIZE;
+        out->size = gm_ext_of(e.kind == E_TRAINING ? x->t->training : x->t->low != GM_NONE);
+        return true;
+    default: { /* of a tensor */
+        gm_arg y;
+        if (!eval(x, e.arg[0], &y))
+            return false;
+        out->type = GM_ARG_SIZE;
+        if (e.kind == E_HAS)
+            out->size = gm_ext_of(y.type == GM_ARG_TENSOR);
+        else if (y.type != GM_ARG_TENSOR)
+            failed(x, "expected a tensor");
+        else if (e.kind == E_DTYPE)
+            out->size = gm_ext_of(x->t->tv[y.tv].dtype);
+        else if (e.kind == E_GRAD)
+            out->size = gm_ext_of(x->t->tv[y.tv].grad);
+        else if (e.kind == E_NDIM)
+            out->size = gm_ext_of(x->t->tv[y.tv].ndim);
+        else
+            out->size = gm_tv_elements(x->t, y.tv);
+        drop(x->t, &y);
+        return !x->t->failed;
+    }
+    }
+}
+
+static unsigned body(run *x, uint32_t *out)
+{
+    const rule *u = &x->r->rule[x->rule];
+    for (uint32_t i = 0; i < u->nstatement && !x->t->stop; i++) {
+        const statement s = x->r->rule[x->rule].statement[i];
+        uint32_t made[GM_WORD_OUTS];
+        unsigned n;
+        bool yes = true;
+        x->line = s.line;
+        if (s.when != GM_NONE && !truth(x, s.when, &yes))
+            return 0;
+        if (!yes)
+            continue;
+        if (s.kind == S_RETURN) {
+            for (unsigned k = 0; k < s.nnames; k++) {
+                gm_arg *v = &x->v[s.name[k]];
+                if (v->type != GM_ARG_TENSOR) {
+                    failed(x, "returns what is no tensor");
+                    return 0;
+                }
+                out[k] = gm_tv_ref(x->t, v->tv);
+            }
+            return s.nnames;
+        }
+        if (s.kind == S_DROP) {
+            for (unsigned k = 0; k < s.nnames; k++)
+                drop(x->t, &x->v[s.name[k]]);
+            continue;
+        }
+        const expression e = x->r->e[s.value];
+        if (e.kind == E_WORD || e.kind == E_RULE) {
+            n = call(x, &e, made);
+            if (x->t->stop) {
+                for (unsigned k = 0; k < n; k++)
+                    gm_tv_unref(x->t, made[k]);
+                return 0;
+            }
+            if (n < s.nnames)
+                failed(x, "more names than results");
+            for (unsigned k = 0; k < n; k++) {
+                gm_arg old;
+                if (k >= s.nnames) {
+                    gm_tv_unref(x->t, made[k]);
+                    continue;
+                }
+                old = x->v[s.name[k]];
+                x->v[s.name[k]] = (gm_arg){.type = GM_ARG_TENSOR, .tv = made[k]};
+                drop(x->t, &old);
+            }
+        } else {
+            gm_arg v, old;
+            if (!eval(x, s.value, &v))
+                return 0;
+            if (s.nnames == 0) {
+                drop(x->t, &v);
+                continue;
+            }
+            old = x->v[s.name[0]];
+            x->v[s.name[0]] = v;
+            drop(x->t, &old);
+        }
+    }
+    return 0;
+}
+
+#define MAX_DEPTH 16
+static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *out)
+{
+    gpumem_error err;
+    gm_bound names;
+    run inner = {x->r, x->t, at, names.v, x->depth + 1, 0, x->nmeta, x->meta};
+    rule *u = &x->r->rule[at];
+    unsigned nout = 0;
+    memset(&names, 0, sizeof names);
+    memset(&err, 0, sizeof err);
+    if (!u->parsed && !parse(x->r, u, &err))
+        failed(x, "the rule that it calls cannot be read");
+    else if (inner.depth > MAX_DEPTH)
+        failed(x, "rules call one another without end");
+    else if (n > u->noperand + u->nattr)
+        failed(x, "a rule is given too many arguments");
+    u = &x->r->rule[at];
+    for (unsigned i = 0; i < n; i++) {
+        if (x->t->failed || i >= GM_RULE_NAMES)
+            drop(x->t, &arg[i]);
+        else
+            names.v[i] = arg[i];
+    }
+    for (unsigned i = n; i < u->noperand + u->nattr; i++)
+        if (i >= u->noperand)
+            names.v[i] = (gm_arg){.type = GM_ARG_SIZE, .size = gm_ext_of(0)};
+    if (!x->t->failed)
+        nout = body(&inner, out);
+    gm_bound_drop(x->t, &names);
+    return nout;
+}
+
+unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t at, unsigned nin, const uint32_t *in, unsigned nattr, const uint32_t *attr, unsigned nmeta,
+                     const gm_meta *meta, uint32_t *out)
+{
+    gm_bound names;
+    run x = {r, t, at, names.v, 0, 0, nmeta, meta};
+    const rule *u = &r->rule[at];
+    unsigned n;
+    memset(&names, 0, sizeof names);
+    for (unsigned i = 0; i < nin && i < u->noperand; i++)
+        if (in[i] != GM_NONE)
+            names.v[i] = (gm_arg){.type = GM_ARG_TENSOR, .tv = gm_tv_ref(t, in[i])};
+    for (unsigned i = 0; i < u->nattr; i++)
+        names.v[u->noperand + i] = (gm_arg){.type = GM_ARG_SIZE, .size = gm_ext_of(i < nattr ? attr[i] : 0)};
+    if (nin > u->noperand)
+        failed(&x, "an operator has more operands than its rule");
+    n = t->failed ? 0 : body(&x, out);
+    gm_bound_drop(t, &names);
+    return n;
+}
+
+unsigned gm_rule_resume(gm_rules *r, gm_tape *t, uint32_t at, gm_bound *names, unsigned nin, const uint32_t *in, uint32_t *out)
+{
+    run x = {r, t, at, names->v, 0, 0, 0, NULL};
+    const rule *u = &r->rule[at];
+    for (unsigned i = 0; i < u->noperand; i++) {
+        gm_arg old = names->v[i];
+        names->v[i] = i < nin && in[i] != GM_NONE ? (gm_arg){.type = GM_ARG_TENSOR, .tv = gm_tv_ref(t, in[i])} : (gm_arg){.type = GM_ARG_NONE};
+        drop(t, &old);
+    }
+    return body(&x, out);
+}
+
+void gm_bound_drop(gm_tape *t, gm_bound *names)
+{
+    for (unsigned i = 0; i < GM_RULE_NAMES; i++)
+        drop(t, &names->v[i]);
+}

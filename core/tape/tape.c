@@ -1,0 +1,449 @@
+#include "tape/tape.h"
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t gm_tape_fail(gm_tape *t, gpumem_status status, const char *why)
+{
+    if (!t->failed) {
+        t->failed = true;
+        t->status = status;
+        strncpy(t->why, why, sizeof t->why - 1);
+    }
+    t->stop = true;
+    return GM_NONE;
+}
+
+static bool grow(gm_tape *t, void *items, size_t size, uint32_t *max)
+{
+    void *now; /* items points to a pointer of any type */
+    uint32_t want = *max ? *max * 2 : 64;
+    memcpy(&now, items, sizeof now);
+    now = want < *max ? NULL : realloc(now, (size_t)want * size);
+    if (now == NULL) {
+        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+        return false;
+    }
+    memcpy(items, &now, sizeof now);
+    *max = want;
+    return true;
+}
+
+void gm_tape_free(gm_tape *t)
+{
+    for (uint32_t i = 0; i < t->nframe; i++) {
+        free(t->frame[i].made);
+        free(t->frame[i].args);
+    }
+    free(t->storage);
+    free(t->tv);
+    free(t->node);
+    free(t->edge);
+    free(t->meta);
+    free(t->leaf);
+    free(t->frame);
+    free(t->atom);
+    free(t->live);
+}
+
+/* ---- sizes ---- */
+
+static bool count_of(gm_ext e, uint64_t bits, gpumem_count *c)
+{
+    memset(c, 0, sizeof *c);
+    for (int i = 0; i < GM_EXT_SYMS && e.sym[i]; i++) {
+        if (i == 4)
+            return false;
+        c->sym[i] = e.sym[i];
+    }
+    if (bits % 8 == 0) {
+        c->den = 1;
+        return !__builtin_mul_overflow(e.num, bits / 8, &c->num);
+    }
+    c->den = 8;
+    return !__builtin_mul_overflow(e.num, bits, &c->num);
+}
+
+uint32_t gm_tape_atom(gm_tape *t, gm_ext e, uint32_t dtype)
+{
+    gpumem_count c;
+    uint32_t i;
+    if (!count_of(e, t->format[dtype].part[0].bits, &c))
+        return gm_tape_fail(t, GPUMEM_ERANGE, "a tensor's size has too many factors, or does not fit in 64 bits");
+    if (c.sym[0] == 0) { /* a constant: rounded now, so that equal allocations are one size */
+        c.num = (c.num / c.den + (c.num % c.den != 0) + t->rounding - 1) / t->rounding * t->rounding;
+        c.den = 1;
+    }
+    for (i = 0; i < t->natom; i++)
+        if (memcmp(&t->atom[i].count, &c, sizeof c) == 0)
+            return i;
+    if (t->natom == t->max_atom) {
+        uint32_t max = t->max_atom;
+        if (!grow(t, &t->atom, sizeof *t->atom, &t->max_atom) || !grow(t, &t->live, sizeof *t->live, &max))
+            return GM_NONE;
+    }
+    t->atom[t->natom] = (gm_atom){c, 0};
+    t->live[t->natom] = 0;
+    return t->natom++;
+}
+
+/* ---- storages ---- */
+
+static void more(gm_tape *t, uint32_t s)
+{
+    t->live[t->storage[s].atom]++;
+    t->rising = true;
+    if (t->event)
+        t->event(t->self, t, s, 1);
+}
+
+static void less(gm_tape *t, uint32_t s)
+{
+    if (t->rising && t->top)
+        t->top(t->self, t);
+    t->rising = false;
+    t->live[t->storage[s].atom]--;
+    if (t->event)
+        t->event(t->self, t, s, -1);
+}
+
+uint32_t gm_storage_new(gm_tape *t, gm_ext elements, uint32_t dtype)
+{
+    uint32_t atom, s = t->free_storage;
+    if (t->stop)
+        return GM_NONE;
+    atom = gm_tape_atom(t, elements, dtype);
+    if (atom == GM_NONE)
+        return GM_NONE;
+    if (s)
+        t->free_storage = t->storage[s].atom;
+    else {
+        if (t->nstorage == 0)
+            t->nstorage = 1; /* 0 ends the list of free ones */
+        if (t->nstorage >= t->max_storage && !grow(t, &t->storage, sizeof *t->storage, &t->max_storage))
+            return GM_NONE;
+        s = t->nstorage++;
+    }
+    t->storage[s] = (gm_storage){atom, 1, t->label, GPUMEM_IS_ACTIVATIONS};
+    more(t, s);
+    return s;
+}
+
+void gm_storage_unref(gm_tape *t, uint32_t s)
+{
+    if (s == GM_NONE || --t->storage[s].refs)
+        return;
+    less(t, s);
+    t->storage[s].atom = t->free_storage;
+    t->free_storage = s;
+}
+
+void gm_tape_scratch(gm_tape *t, gm_ext elements, uint32_t dtype)
+{
+    gm_storage_unref(t, gm_storage_new(t, elements, dtype));
+}
+
+void gm_tape_skip(gm_tape *t, const int64_t *delta, uint32_t n, int64_t times)
+{
+    if (t->rising && t->top)
+        t->top(t->self, t);
+    for (uint32_t i = 0; i < n; i++)
+        t->live[i] += times * delta[i];
+    t->rising = true; /* it may be higher than what was before */
+}
+
+/* ---- tensors ---- */
+
+uint32_t gm_tv_slot(gm_tape *t)
+{
+    uint32_t i = t->free_tv;
+    if (i)
+        t->free_tv = t->tv[i].storage;
+    else {
+        if (t->ntv == 0)
+            t->ntv = 1;
+        if (t->ntv >= t->max_tv && !grow(t, &t->tv, sizeof *t->tv, &t->max_tv))
+            return GM_NONE;
+        i = t->ntv++;
+    }
+    memset(&t->tv[i], 0, sizeof t->tv[i]);
+    t->tv[i].refs = 1;
+    t->tv[i].storage = t->tv[i].node = t->tv[i].leaf = GM_NONE;
+    return i;
+}
+
+void gm_contiguous_strides(gm_tape *t, unsigned ndim, const gm_ext *dim, gm_ext *stride)
+{
+    gm_ext n = gm_ext_of(1);
+    for (unsigned i = ndim; i-- > 0;) {
+        stride[i] = n;
+        if (!gm_ext_mul(n, dim[i], &n))
+            gm_tape_fail(t, GPUMEM_ERANGE, "a tensor's size has too many factors, or does not fit in 64 bits");
+    }
+}
+
+static gm_ext product(gm_tape *t, unsigned ndim, const gm_ext *dim)
+{
+    gm_ext n = gm_ext_of(1);
+    for (unsigned i = 0; i < ndim; i++)
+        if (!gm_ext_mul(n, dim[i], &n)) {
+            gm_tape_fail(t, GPUMEM_ERANGE, "a tensor's size has too many factors, or does not fit in 64 bits");
+            break;
+        }
+    return n;
+}
+
+uint32_t gm_tv_strided(gm_tape *t, unsigned ndim, const gm_ext *dim, const gm_ext *stride, uint32_t dtype)
+{
+    gm_tv made; /* dim may be of a tensor that moves when there is one more */
+    uint32_t i;
+    if (ndim > GM_TV_DIMS)
+        return gm_tape_fail(t, GPUMEM_EINVAL, "a tensor has too many dimensions");
+    memcpy(made.dim, dim, ndim * sizeof *dim);
+    memcpy(made.stride, stride, ndim * sizeof *stride);
+    i = gm_tv_slot(t);
+    if (i == GM_NONE)
+        return i;
+    t->tv[i].ndim = (uint8_t)ndim;
+    t->tv[i].dtype = (uint8_t)dtype;
+    memcpy(t->tv[i].dim, made.dim, ndim * sizeof *dim);
+    memcpy(t->tv[i].stride, made.stride, ndim * sizeof *stride);
+    made.storage = gm_storage_new(t, product(t, ndim, made.dim), dtype);
+    t->tv[i].storage = made.storage;
+    return i;
+}
+
+uint32_t gm_tv_new(gm_tape *t, unsigned ndim, const gm_ext *dim, uint32_t dtype)
+{
+    gm_ext stride[GM_TV_DIMS];
+    if (ndim > GM_TV_DIMS)
+        return gm_tape_fail(t, GPUMEM_EINVAL, "a tensor has too many dimensions");
+    gm_contiguous_strides(t, ndim, dim, stride);
+    return gm_tv_strided(t, ndim, dim, stride, dtype);
+}
+
+uint32_t gm_tv_alias(gm_tape *t, uint32_t tv)
+{
+    uint32_t i = tv == GM_NONE ? GM_NONE : gm_tv_slot(t);
+    if (i == GM_NONE)
+        return i;
+    t->tv[i] = t->tv[tv];
+    t->tv[i].refs = 1;
+    t->tv[i].node = t->tv[i].leaf = GM_NONE;
+    t->tv[i].grad = false;
+    t->tv[i].view = true;
+    if (t->tv[i].storage != GM_NONE)
+        t->storage[t->tv[i].storage].refs++;
+    return i;
+}
+
+uint32_t gm_tv_ref(gm_tape *t, uint32_t tv)
+{
+    if (tv != GM_NONE)
+        t->tv[tv].refs++;
+    return tv;
+}
+
+void gm_tv_unref(gm_tape *t, uint32_t tv)
+{
+    uint32_t node;
+    if (tv == GM_NONE || --t->tv[tv].refs)
+        return;
+    node = t->tv[tv].node;
+    gm_storage_unref(t, t->tv[tv].storage);
+    t->tv[tv].storage = t->free_tv;
+    t->free_tv = tv;
+    gm_node_unref(t, node);
+}
+
+gm_ext gm_tv_elements(gm_tape *t, uint32_t tv) { return product(t, t->tv[tv].ndim, t->tv[tv].dim); }
+
+bool gm_same_shape(const gm_ext *a, unsigned na, const gm_ext *b, unsigned nb)
+{
+    if (na != nb)
+        return false;
+    for (unsigned i = 0; i < na; i++)
+        if (!gm_ext_same(a[i], b[i]))
+            return false;
+    return true;
+}
+
+bool gm_tv_contiguous(gm_tape *t, uint32_t tv)
+{
+    const gm_tv *x = &t->tv[tv];
+    gm_ext n = gm_ext_of(1);
+    for (unsigned i = x->ndim; i-- > 0;) {
+        if (gm_ext_is_one(x->dim[i]))
+            continue;
+        if (!gm_ext_same(x->stride[i], n) || !gm_ext_mul(n, x->dim[i], &n))
+            return false;
+    }
+    return true;
+}
+
+/* Dimensions from the outermost in memory to the innermost; false: two of them cannot be compared. */
+static bool by_stride(const gm_tv *x, unsigned *order, unsigned *n)
+{
+    *n = 0;
+    for (unsigned i = 0; i < x->ndim; i++) {
+        unsigned k = *n;
+        if (gm_ext_is_one(x->dim[i]))
+            continue;
+        for (; k > 0; k--) {
+            int c = gm_ext_compare(x->stride[order[k - 1]], x->stride[i]);
+            if (c == 2)
+                return false;
+            if (c >= 0)
+                break;
+            order[k] = order[k - 1];
+        }
+        order[k] = i;
+        ++*n;
+    }
+    return true;
+}
+
+bool gm_tv_dense(gm_tape *t, uint32_t tv)
+{
+    const gm_tv *x = &t->tv[tv];
+    unsigned order[GM_TV_DIMS], n;
+    gm_ext size = gm_ext_of(1);
+    if (!by_stride(x, order, &n))
+        return false;
+    while (n-- > 0) {
+        if (!gm_ext_same(x->stride[order[n]], size) || !gm_ext_mul(size, x->dim[order[n]], &size))
+            return false;
+    }
+    return true;
+}
+
+/* at::detail::computeStride: runs of dimensions that lie side by side in memory are cut anew. */
+bool gm_view_strides(gm_tape *t, const gm_tv *x, unsigned ndim, const gm_ext *dim, gm_ext *stride)
+{
+    int at = (int)ndim - 1;
+    gm_ext base = x->ndim ? x->stride[x->ndim - 1] : gm_ext_of(1), have = gm_ext_of(1), got = gm_ext_of(1), joined;
+    for (int i = x->ndim - 1; i >= 0; i--) {
+        if (!gm_ext_mul(have, x->dim[i], &have))
+            return false;
+        if (i > 0 && (gm_ext_is_one(x->dim[i - 1]) || (gm_ext_mul(have, base, &joined) && gm_ext_same(x->stride[i - 1], joined))))
+            continue;
+        while (at >= 0 && (!gm_ext_same(got, have) || gm_ext_is_one(dim[at]))) {
+            if (!gm_ext_mul(base, got, &stride[at]) || !gm_ext_mul(got, dim[at], &got))
+                return false;
+            at--;
+        }
+        if (!gm_ext_same(got, have))
+            return false;
+        if (i > 0)
+            base = x->stride[i - 1];
+        have = got = gm_ext_of(1);
+    }
+    for (; at >= 0; at--) {
+        if (!gm_ext_is_one(dim[at]))
+            return false;
+        stride[at] = gm_ext_of(1);
+    }
+    (void)t;
+    return true;
+}
+
+/* ---- what elementwise operators make ---- */
+
+bool gm_is_float(const gm_tape *t, uint32_t dtype)
+{
+    return dtype == GPUMEM_FORMAT_F32 || dtype == GPUMEM_FORMAT_BF16 || dtype >= GPUMEM_NFORMATS || t == NULL;
+}
+
+uint32_t gm_promote(const gm_tape *t, uint32_t a, uint32_t b)
+{
+    uint32_t x, y;
+    if (a == b)
+        return a;
+    if (a == GPUMEM_FORMAT_C64 || b == GPUMEM_FORMAT_C64)
+        return GPUMEM_FORMAT_C64;
+    if (gm_is_float(t, a) != gm_is_float(t, b))
+        return gm_is_float(t, a) ? a : b;
+    x = t->format[a].part[0].bits;
+    y = t->format[b].part[0].bits;
+    if (x == y)
+        return gm_is_float(t, a) ? GPUMEM_FORMAT_F32 : a;
+    return x > y ? a : b;
+}
+
+static gm_ext stride_at(const gm_tv *x, unsigned ndim, unsigned d, const gm_ext *dim)
+{
+    unsigned off = ndim - x->ndim;
+    if (d < off)
+        return gm_ext_of(0);
+    if (gm_ext_is_one(x->dim[d - off]) && !gm_ext_is_one(dim[d]))
+        return gm_ext_of(0);
+    return x->stride[d - off];
+}
+
+/* TensorIterator::reorder_dimensions: must dimension a be outside of b?  1 yes, -1 no, 0 either. */
+static int outside(gm_tape *t, unsigned n, const uint32_t *in, unsigned ndim, const gm_ext *dim, unsigned a, unsigned b)
+{
+    for (unsigned k = 0; k < n; k++) {
+        gm_ext x = stride_at(&t->tv[in[k]], ndim, a, dim), y = stride_at(&t->tv[in[k]], ndim, b, dim);
+        int c;
+        if (x.num == 0 || y.num == 0)
+            continue;
+        c = gm_ext_compare(x, y);
+        if (c == 1 || c == -1)
+            return c;
+        if (c == 0) {
+            c = gm_ext_compare(dim[a], dim[b]);
+            if (c == 1)
+                return -1; /* equal strides: the larger one is inside */
+        }
+    }
+    return 0;
+}
+
+bool gm_elementwise(gm_tape *t, unsigned n, const uint32_t *in, unsigned *ndim, gm_ext *dim, gm_ext *stride)
+{
+    unsigned order[GM_TV_DIMS];
+    gm_ext size = gm_ext_of(1);
+    *ndim = 0;
+    for (unsigned k = 0; k < n; k++)
+        if (t->tv[in[k]].ndim > *ndim)
+            *ndim = t->tv[in[k]].ndim;
+    for (unsigned d = 0; d < *ndim; d++) {
+        dim[d] = gm_ext_of(1);
+        for (unsigned k = 0; k < n; k++) {
+            const gm_tv *x = &t->tv[in[k]];
+            unsigned off = *ndim - x->ndim;
+            gm_ext own;
+            if (d < off)
+                continue;
+            own = x->dim[d - off];
+            if (gm_ext_same(own, gm_ext_of(1)))
+                continue;
+            if (gm_ext_same(dim[d], gm_ext_of(1)))
+                dim[d] = own;
+            else if (!gm_ext_same(dim[d], own) && !gm_ext_is_one(own)) {
+                gm_tape_fail(t, GPUMEM_EINVAL, "operands of an elementwise operator have shapes that do not fit");
+                return false;
+            }
+        }
+    }
+    for (unsigned d = 0; d < *ndim; d++) { /* insertion, outermost first; what can be either stays as it is */
+        unsigned k = d;
+        for (unsigned j = d; j-- > 0;) {
+            int c = gm_ext_is_one(dim[d]) || gm_ext_is_one(dim[order[j]]) ? 0 : outside(t, n, in, *ndim, dim, d, order[j]);
+            if (c == 1)
+                k = j;
+            else if (c == -1)
+                break;
+        }
+        memmove(order + k + 1, order + k, (d - k) * sizeof *order);
+        order[k] = d;
+    }
+    for (unsigned k = *ndim; k-- > 0;) {
+        stride[order[k]] = size;
+        if (!gm_ext_mul(size, dim[order[k]], &size)) {
+            gm_tape_fail(t, GPUMEM_ERANGE, "a tensor's size has too many factors, or does not fit in 64 bits");
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,599 @@
+#include "tape/walk.h"
+#include "base/error.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEPT_REPS 4 /* of a repeated sequence: the first two and the last two; between them everything is linear in the position */
+
+typedef struct held { uint32_t *tv; uint32_t n, max; } held;
+
+struct gm_walk {
+    const gm_walk_job *job;
+    const gpumem_description *d;
+    const gm_walk_listener *to;
+    gm_tape t;
+    gm_symbols symbols;
+    uint32_t *cur;      /* by tensor: what it is now, or GM_NONE */
+    uint32_t *leaf;     /* by tensor: of weights */
+    uint32_t *last;     /* by tensor: the last operator that reads it */
+    uint8_t *exported;  /* by tensor */
+    uint32_t *port;     /* by port: its value */
+    uint32_t *port_end; /* by port: the last position in the sequence that reads it */
+    held stack, model, caller;
+    uint32_t loss;
+    uint32_t stack_end; /* operator after which the decoder returns */
+    /* repeated sequences that are not walked as a whole */
+    struct skip { int32_t rep; uint32_t times; int64_t *live; uint32_t natom; bool started, done; } *skip;
+    uint32_t nskip;
+    uint32_t *frame_position;
+    uint32_t max_frame_position;
+    bool out_of_memory;
+};
+
+static void hold(gm_walk *w, held *h, uint32_t tv)
+{
+    if (h->n == h->max) {
+        uint32_t max = h->max ? h->max * 2 : 16;
+        uint32_t *now = realloc(h->tv, max * sizeof *now);
+        if (now == NULL) {
+            gm_tape_fail(&w->t, GPUMEM_ENOMEM, "out of memory");
+            return;
+        }
+        h->tv = now;
+        h->max = max;
+    }
+    h->tv[h->n++] = gm_tv_ref(&w->t, tv);
+}
+
+static void let_go(gm_walk *w, held *h)
+{
+    for (uint32_t i = 0; i < h->n; i++)
+        gm_tv_unref(&w->t, h->tv[i]);
+    h->n = 0;
+}
+
+static uint32_t dtype_of(const gm_walk *w, uint32_t tensor)
+{
+    const gpumem_tensor *t = &w->d->tensor[tensor];
+    bool stored = t->role == GPUMEM_ROLE_WEIGHT || t->role == GPUMEM_ROLE_BUFFER;
+    return stored ? w->job->weight[tensor] : w->job->activation[tensor];
+}
+
+/* A tensor that is there already: a weight, a buffer, an input. */
+static uint32_t given(gm_walk *w, uint32_t tensor)
+{
+    const gpumem_tensor *x = &w->d->tensor[tensor];
+    uint32_t root = x->storage == GPUMEM_NONE ? tensor : x->storage, tv = gm_tv_slot(&w->t);
+    gm_tv *v;
+    if (tv == GM_NONE)
+        return tv;
+    v = &w->t.tv[tv];
+    v->ndim = x->ndim;
+    v->dtype = (uint8_t)dtype_of(w, tensor);
+    for (unsigned i = 0; i < x->ndim; i++)
+        v->dim[i] = gm_ext_symbol(&w->symbols, x->dim[i].size, x->dim[i].sym);
+    gm_contiguous_strides(&w->t, x->ndim, v->dim, v->stride);
+    if (x->role == GPUMEM_ROLE_WEIGHT) {
+        bool trains = w->job->trains[root];
+        if (w->leaf[root] == GM_NONE) {
+            w->leaf[root] = gm_leaf_new(&w->t, trains);
+            if (w->leaf[root] != GM_NONE && trains && w->job->flags & GM_WALK_HAS_GRADIENTS)
+                w->t.leaf[w->leaf[root]].has_grad = true;
+        }
+        w->t.tv[tv].leaf = w->leaf[root];
+        w->t.tv[tv].grad = trains && w->t.grad_mode;
+    }
+    return tv;
+}
+
+static uint32_t operand(gm_walk *w, uint32_t tensor)
+{
+    unsigned role = tensor == GPUMEM_NONE ? 0 : w->d->tensor[tensor].role;
+    if (tensor == GPUMEM_NONE)
+        return GM_NONE;
+    if (role == GPUMEM_ROLE_WEIGHT || role == GPUMEM_ROLE_BUFFER || role == GPUMEM_ROLE_INPUT)
+        return given(w, tensor);
+    if (w->cur[tensor] == GM_NONE)
+        gm_tape_fail(&w->t, GPUMEM_EINTERNAL, "an operator reads a tensor that is gone");
+    return gm_tv_ref(&w->t, w->cur[tensor]);
+}
+
+static void drop(gm_walk *w, uint32_t tensor)
+{
+    uint32_t tv = w->cur[tensor];
+    w->cur[tensor] = GM_NONE;
+    gm_tv_unref(&w->t, tv);
+}
+
+/* A component returns: what it made and what it was given goes, unless a later operator reads it. */
+static void end_step(gm_walk *w, const gpumem_block *b, uint32_t op)
+{
+    for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++)
+        if (w->d->tensor[i].lives == GPUMEM_LIVES_STEP && w->cur[i] != GM_NONE && !w->exported[i] && (w->last[i] == GM_NONE || w->last[i] <= op))
+            drop(w, i);
+}
+
+static void born(gm_walk *w, uint32_t tensor, uint32_t tv)
+{
+    const gpumem_tensor *x = &w->d->tensor[tensor];
+    if (w->cur[tensor] != GM_NONE)
+        drop(w, tensor);
+    w->cur[tensor] = tv;
+    if (x->lives == GPUMEM_LIVES_STACK)
+        hold(w, &w->stack, tv);
+    else if (x->lives == GPUMEM_LIVES_MODEL)
+        hold(w, &w->model, tv);
+    else if (x->lives == GPUMEM_LIVES_CALLER)
+        hold(w, &w->caller, tv);
+}
+
+static bool used_later(const gm_walk *w, uint32_t tensor, uint32_t op)
+{
+    unsigned lives = w->d->tensor[tensor].lives;
+    return w->exported[tensor] || (w->last[tensor] != GM_NONE && w->last[tensor] > op) || lives == GPUMEM_LIVES_STEP || lives == GPUMEM_LIVES_BLOCK;
+}
+
+static void describe(gm_walk *w, uint32_t tensor, gm_meta *m)
+{
+    const gpumem_tensor *x = &w->d->tensor[tensor];
+    m->ndim = x->ndim;
+    m->dtype = (uint8_t)dtype_of(w, tensor);
+    for (unsigned i = 0; i < x->ndim; i++)
+        m->dim[i] = gm_ext_symbol(&w->symbols, x->dim[i].size, x->dim[i].sym);
+}
+
+static void run_op(gm_walk *w, uint32_t op, bool again)
+{
+    const gpumem_op *o = &w->d->op[op];
+    const uint32_t *in = w->d->operand + o->operand, *out = in + o->nin;
+    uint32_t tv[GPUMEM_MAX_OPERANDS], made[GM_WORD_OUTS];
+    gm_meta meta[GPUMEM_MAX_OPERANDS];
+    unsigned n;
+    if (o->kind == GPUMEM_OP_LOSS && !(w->job->flags & GM_WALK_TRAIN))
+        return;
+    w->t.label = op;
+    for (unsigned i = 0; i < o->nin; i++)
+        tv[i] = operand(w, in[i]);
+    for (unsigned i = 0; i < o->nout; i++)
+        describe(w, out[i], &meta[i]);
+    n = gm_rule_run(w->job->rules, &w->t, w->job->rule[op], o->nin, tv, GPUMEM_NATTR, o->attr, o->nout, meta, made);
+    for (unsigned i = 0; i < o->nin; i++)
+        gm_tv_unref(&w->t, tv[i]);
+    if (w->t.stop) {
+        for (unsigned i = 0; i < n; i++)
+            gm_tv_unref(&w->t, made[i]);
+        return;
+    }
+    if (n < o->nout) {
+        char why[120];
+        snprintf(why, sizeof why, "the rule of '%.40s' gives %u results, not %u", w->d->string + o->name, n, o->nout);
+        gm_tape_fail(&w->t, GPUMEM_EPLUGIN, why);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (i >= o->nout || w->t.failed) {
+            gm_tv_unref(&w->t, made[i]);
+            continue;
+        }
+        if (again && w->d->tensor[out[i]].lives > GPUMEM_LIVES_BLOCK) {
+            if (w->cur[out[i]] != GM_NONE)
+                drop(w, out[i]);
+            w->cur[out[i]] = made[i];
+        } else
+            born(w, out[i], made[i]);
+        if (o->kind == GPUMEM_OP_LOSS && i == 0 && !again)
+            w->loss = gm_tv_ref(&w->t, made[i]);
+    }
+    if (w->t.failed)
+        return;
+    for (unsigned i = 0; i < o->nin; i++)
+        if (in[i] != GPUMEM_NONE && w->cur[in[i]] != GM_NONE && !used_later(w, in[i], op))
+            drop(w, in[i]);
+    for (unsigned i = 0; i < o->nout; i++)
+        if (w->cur[out[i]] != GM_NONE && !used_later(w, out[i], op))
+            drop(w, out[i]);
+    if (op == w->stack_end)
+        let_go(w, &w->stack);
+}
+
+static void run_ops(gm_walk *w, const gpumem_block *b, bool again)
+{
+    for (uint32_t i = b->op0; i < b->op0 + b->nop && !w->t.stop; i++) {
+        if (i > b->op0 && w->d->op[i].step != w->d->op[i - 1].step)
+            end_step(w, b, i - 1);
+        run_op(w, i, again);
+    }
+}
+
+static void import_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
+{
+    bool layer = b->layer != GPUMEM_NONE;
+    for (uint32_t i = b->import0; i < b->import0 + b->nimport; i++) {
+        const gpumem_port *p = &w->d->port[i];
+        bool rebound = false;
+        if (w->d->tensor[p->tensor].role != GPUMEM_ROLE_ACTIVATION)
+            continue;
+        for (uint32_t e = b->export0; e < b->export0 + b->nexport; e++)
+            rebound |= w->d->port[e].port == p->port;
+        if (w->port[p->port] == GM_NONE) {
+            gm_tape_fail(&w->t, GPUMEM_EINTERNAL, "a block reads a port that is empty");
+            return;
+        }
+        if (!layer && (rebound || w->port_end[p->port] <= position)) { /* the variable is bound again in here */
+            w->cur[p->tensor] = w->port[p->port];
+            w->port[p->port] = GM_NONE;
+        } else
+            w->cur[p->tensor] = gm_tv_ref(&w->t, w->port[p->port]);
+        w->exported[p->tensor] = layer; /* the caller's variable lasts until the block returns */
+    }
+}
+
+static void export_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
+{
+    uint32_t made[64], n = 0;
+    for (uint32_t i = b->export0; i < b->export0 + b->nexport && n < 64; i++) {
+        const gpumem_port *p = &w->d->port[i];
+        made[n++] = w->d->tensor[p->tensor].role == GPUMEM_ROLE_ACTIVATION ? gm_tv_ref(&w->t, w->cur[p->tensor]) : GM_NONE;
+    }
+    for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++)
+        if (w->cur[i] != GM_NONE)
+            drop(w, i);
+    n = 0;
+    for (uint32_t i = b->export0; i < b->export0 + b->nexport && n < 64; i++) {
+        uint32_t *port = &w->port[w->d->port[i].port], old = *port;
+        *port = made[n++];
+        gm_tv_unref(&w->t, old);
+    }
+    for (uint32_t p = 0; p < w->d->nportname; p++)
+        if (w->port[p] != GM_NONE && w->port_end[p] <= position) {
+            gm_tv_unref(&w->t, w->port[p]);
+            w->port[p] = GM_NONE;
+        }
+}
+
+static void prepare(gm_walk *w, const gpumem_block *b)
+{
+    for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++) {
+        const gpumem_tensor *x = &w->d->tensor[i];
+        w->exported[i] = 0;
+        if (x->role == GPUMEM_ROLE_WEIGHT && x->scope == GPUMEM_SCOPE_INSTANCE)
+            w->leaf[i] = GM_NONE;
+    }
+    for (uint32_t i = b->export0; i < b->export0 + b->nexport; i++)
+        w->exported[w->d->port[i].tensor] = 1;
+}
+
+/* A block begins to be checkpointed: what it is given is kept for its second run. */
+static void open_frame(gm_walk *w, const gpumem_block *b, uint32_t position)
+{
+    gm_tape *t = &w->t;
+    gm_frame *f;
+    uint32_t n = 0;
+    if (t->nframe == t->max_frame) {
+        uint32_t max = t->max_frame ? t->max_frame * 2 : 16;
+        gm_frame *now = realloc(t->frame, max * sizeof *now);
+        if (now == NULL) {
+            gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+            return;
+        }
+        t->frame = now;
+        t->max_frame = max;
+    }
+    f = &t->frame[t->nframe];
+    memset(f, 0, sizeof *f);
+    f->position = position;
+    f->args = malloc((b->nimport + w->stack.n + 1) * sizeof *f->args);
+    if (f->args == NULL) {
+        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+        return;
+    }
+    for (uint32_t i = b->import0; i < b->import0 + b->nimport; i++) {
+        uint32_t tensor = w->d->port[i].tensor;
+        f->args[n++] = w->cur[tensor] == GM_NONE ? GM_NONE : gm_tv_ref(t, w->cur[tensor]);
+    }
+    for (uint32_t i = 0; i < w->stack.n; i++)
+        if (w->t.tv[w->stack.tv[i]].dtype == GPUMEM_FORMAT_I64) /* position ids, which no operator of the block reads */
+            f->args[n++] = gm_tv_ref(t, w->stack.tv[i]);
+    f->nargs = n;
+    t->packing = t->nframe++;
+}
+
+static bool replay(void *self, gm_tape *t, uint32_t frame)
+{
+    gm_walk *w = self;
+    uint32_t position = t->frame[frame].position, label = t->label;
+    const gpumem_block *b = &w->d->block[w->d->sequence[position]];
+    gpumem_status failed = t->failed;
+    uint32_t packing = t->packing;
+    bool mode = t->grad_mode;
+    if (t->frame[frame].packs == 0)
+        return true;
+    prepare(w, b);
+    for (uint32_t i = 0; i < b->nimport; i++) {
+        uint32_t tensor = w->d->port[b->import0 + i].tensor;
+        if (t->frame[frame].args[i] != GM_NONE) {
+            w->cur[tensor] = gm_tv_ref(t, t->frame[frame].args[i]);
+            w->exported[tensor] = 1;
+        }
+    }
+    t->replaying = frame;
+    t->packing = GM_NONE;
+    t->repacked = 0;
+    t->grad_mode = true;
+    run_ops(w, b, true);
+    if (!t->failed)
+        t->stop = false;
+    for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++)
+        if (w->cur[i] != GM_NONE)
+            drop(w, i);
+    gm_tape_region_end(t);
+    t->replaying = GM_NONE;
+    t->packing = packing;
+    t->grad_mode = mode;
+    t->label = label;
+    if (t->repacked != t->frame[frame].packs && !t->failed)
+        gm_tape_fail(t, GPUMEM_EINTERNAL, "a replayed block keeps less than its first run");
+    (void)failed;
+    return !t->failed;
+}
+
+static void run_block(gm_walk *w, uint32_t position)
+{
+    const gpumem_block *b = &w->d->block[w->d->sequence[position]];
+    bool checkpointed = b->layer != GPUMEM_NONE && (w->job->flags & GM_WALK_CHECKPOINT) && (w->job->flags & GM_WALK_TRAIN);
+    prepare(w, b);
+    import_ports(w, b, position);
+    if (checkpointed && !w->t.failed)
+        open_frame(w, b, position);
+    if (!w->t.failed)
+        run_ops(w, b, false);
+    w->t.packing = GM_NONE;
+    if (!w->t.failed)
+        export_ports(w, b, position);
+}
+
+/* ---- what is left out of repeated sequences ---- */
+
+static struct skip *skip_at(gm_walk *w, int32_t rep)
+{
+    for (uint32_t i = 0; i < w->nskip; i++)
+        if (w->skip[i].rep == rep)
+            return &w->skip[i];
+    return NULL;
+}
+
+static void remember(gm_walk *w, struct skip *s)
+{
+    gm_tape *t = &w->t;
+    int64_t *now = realloc(s->live, (t->natom + 1) * sizeof *now);
+    if (now == NULL) {
+        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+        return;
+    }
+    s->live = now;
+    s->natom = t->natom;
+    memcpy(now, t->live, t->natom * sizeof *now);
+}
+
+static void leave_out(gm_walk *w, struct skip *s)
+{
+    gm_tape *t = &w->t;
+    int64_t *delta = malloc((t->natom + 1) * sizeof *delta);
+    if (delta == NULL) {
+        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < t->natom; i++)
+        delta[i] = t->live[i] - (i < s->natom ? s->live[i] : 0);
+    gm_tape_skip(t, delta, t->natom, s->times);
+    free(delta);
+}
+
+static void before_node(void *self, gm_tape *t, const gm_node *node)
+{
+    gm_walk *w = self;
+    struct skip *s;
+    if (node->rep < 0 || node->leaf != GM_NONE)
+        return;
+    if ((s = skip_at(w, node->rep - 1)) != NULL && !s->started) { /* the last but one */
+        s->started = true;
+        remember(w, s);
+    } else if ((s = skip_at(w, node->rep)) != NULL && !s->done) {
+        s->done = true;
+        if (s->started)
+            leave_out(w, s);
+    }
+    (void)t;
+}
+
+static void run_sequence(gm_walk *w)
+{
+    int32_t rep = 1;
+    for (uint32_t r = 0; r < w->d->nrun && !w->t.failed; r++) {
+        const gpumem_run *run = &w->d->run[r];
+        bool whole = w->job->flags & GM_WALK_WHOLE || run->count <= KEPT_REPS;
+        uint32_t reps = whole ? run->count : KEPT_REPS;
+        for (uint32_t i = 0; i < reps && !w->t.failed; i++) {
+            uint32_t at = whole || i < KEPT_REPS / 2 ? i : run->count - KEPT_REPS + i;
+            w->t.rep = whole ? -1 : rep + (int32_t)i;
+            for (uint32_t k = 0; k < run->n && !w->t.failed; k++)
+                run_block(w, run->first + at * run->n + k);
+            if (whole || w->t.failed)
+                continue;
+            if (i == 0) {
+                struct skip *now = realloc(w->skip, (w->nskip + 1) * sizeof *now);
+                if (now == NULL) {
+                    gm_tape_fail(&w->t, GPUMEM_ENOMEM, "out of memory");
+                    return;
+                }
+                w->skip = now;
+                w->skip[w->nskip] = (struct skip){.rep = rep + 1, .times = run->count - KEPT_REPS};
+                remember(w, &w->skip[w->nskip++]);
+            } else if (i == 1)
+                leave_out(w, &w->skip[w->nskip - 1]);
+        }
+        w->t.rep = -1;
+        rep += whole ? 0 : KEPT_REPS + 1;
+    }
+}
+
+/* ---- before and after ---- */
+
+static bool room(gm_walk *w)
+{
+    const gpumem_description *d = w->d;
+    w->cur = malloc((d->ntensor + 1) * sizeof *w->cur);
+    w->leaf = malloc((d->ntensor + 1) * sizeof *w->leaf);
+    w->last = malloc((d->ntensor + 1) * sizeof *w->last);
+    w->exported = calloc(d->ntensor + 1, 1);
+    w->port = malloc((d->nportname + 1) * sizeof *w->port);
+    w->port_end = calloc(d->nportname + 1, sizeof *w->port_end);
+    if (!w->cur || !w->leaf || !w->last || !w->exported || !w->port || !w->port_end)
+        return false;
+    for (uint32_t i = 0; i < d->ntensor; i++)
+        w->cur[i] = w->leaf[i] = w->last[i] = GM_NONE;
+    for (uint32_t i = 0; i < d->nportname; i++)
+        w->port[i] = GM_NONE;
+    for (uint32_t i = 0; i < d->nop; i++)
+        for (unsigned k = 0; k < d->op[i].nin; k++) {
+            uint32_t in = d->operand[d->op[i].operand + k];
+            if (in != GPUMEM_NONE)
+                w->last[in] = i;
+        }
+    for (uint32_t p = 0; p < d->nsequence; p++) {
+        const gpumem_block *b = &d->block[d->sequence[p]];
+        for (uint32_t i = b->import0; i < b->import0 + b->nimport; i++)
+            w->port_end[d->port[i].port] = p;
+    }
+    w->stack_end = GM_NONE; /* the decoder returns after the first step whose result outlives it */
+    for (uint32_t i = d->nop; i-- > 0;)
+        for (unsigned k = 0; k < d->op[i].nout; k++)
+            if (d->tensor[d->operand[d->op[i].operand + d->op[i].nin + k]].lives == GPUMEM_LIVES_MODEL && d->op[i].kind != GPUMEM_OP_LOSS)
+                w->stack_end = i;
+    return true;
+}
+
+static void reached(gm_walk *w, int at)
+{
+    if (w->t.rising && w->to->top)
+        w->to->top(w->to->self, &w->t);
+    w->t.rising = false;
+    if (w->to->reached)
+        w->to->reached(w->to->self, &w->t, at);
+}
+
+static void forward_and_backward(gm_walk *w)
+{
+    gm_tape *t = &w->t;
+    t->grad_mode = t->training = (w->job->flags & GM_WALK_TRAIN) != 0;
+    t->low = w->job->low;
+    run_sequence(w);
+    if (t->failed)
+        return;
+    let_go(w, &w->stack);
+    let_go(w, &w->model);
+    for (uint32_t i = 0; i < w->d->nportname; i++) {
+        gm_tv_unref(t, w->port[i]);
+        w->port[i] = GM_NONE;
+    }
+    reached(w, GM_AT_RETURNED);
+    gm_tape_region_end(t);
+    let_go(w, &w->caller);
+    reached(w, GM_AT_HELD);
+    if (!(w->job->flags & GM_WALK_TRAIN))
+        return;
+    if (w->loss == GM_NONE) {
+        gm_tape_fail(t, GPUMEM_EUNSUP, "the class has no loss: nothing to train it with");
+        return;
+    }
+    gm_tape_backward(t, w->loss);
+    if (t->failed)
+        return;
+    gm_tv_unref(t, w->loss);
+    reached(w, GM_AT_BACKWARD_DONE);
+}
+
+gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, const gm_walk_listener *listener, gpumem_error *err)
+{
+    gm_walk *w = calloc(1, sizeof *w);
+    gpumem_status s = GPUMEM_OK;
+    if (w == NULL)
+        return gm_no_memory(err);
+    w->job = job;
+    w->d = job->d;
+    w->to = listener;
+    w->symbols = *symbols;
+    w->loss = GM_NONE;
+    w->t = (gm_tape){.symbols = &w->symbols, .format = job->format, .nformat = job->nformat, .low = GM_NONE, .rounding = job->rounding,
+                     .packing = GM_NONE, .replaying = GM_NONE, .rep = -1, .self = listener->self, .top = listener->top, .event = listener->event};
+    w->t.walk = w;
+    w->t.replay = replay;
+    w->t.before_node = before_node;
+    if (!room(w))
+        gm_tape_fail(&w->t, GPUMEM_ENOMEM, "out of memory");
+    else
+        forward_and_backward(w);
+    if (w->t.failed)
+        s = w->t.status == GPUMEM_ENOMEM ? gm_no_memory(err) : gm_fail(err, w->t.status, NULL, 0, 0, "%s", w->t.why);
+    for (uint32_t i = 0; i < w->nskip; i++)
+        free(w->skip[i].live);
+    free(w->skip);
+    free(w->stack.tv);
+    free(w->model.tv);
+    free(w->caller.tv);
+    free(w->cur);
+    free(w->leaf);
+    free(w->last);
+    free(w->exported);
+    free(w->port);
+    free(w->port_end);
+    gm_tape_free(&w->t);
+    free(w);
+    return s;
+}
+
+/* ---- rules ---- */
+
+static const char *variant_of(const gpumem_op *op, bool eager)
+{
+    static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain"}, *const rotary[] = {"half", "cat", "interleave"};
+    static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited"};
+    static const char *const router[] = {"softmax", "softmax_top", "deepseek"}, *const loss[] = {"causal", "plain"};
+    static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru"};
+#define AT(list) (op->variant < sizeof list / sizeof *list ? list[op->variant] : NULL)
+    switch (op->kind) {
+    case GPUMEM_OP_RMSNORM:
+    case GPUMEM_OP_LAYERNORM: return AT(norm);
+    case GPUMEM_OP_ROTARY: return AT(rotary);
+    case GPUMEM_OP_ACT: return AT(act);
+    case GPUMEM_OP_ROUTE: return AT(router);
+    case GPUMEM_OP_LOSS: return AT(loss);
+    case GPUMEM_OP_SCAN: return AT(scan);
+    case GPUMEM_OP_ATTENTION: return eager ? "eager" : "flash";
+    default: return NULL;
+    }
+#undef AT
+}
+
+gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool eager, uint32_t *rule, gpumem_error *err)
+{
+    for (uint32_t i = 0; i < d->nop; i++) {
+        const gpumem_op *op = &d->op[i];
+        const char *kind = gpumem_op_name(op->kind), *variant = variant_of(op, eager);
+        char name[96];
+        gpumem_error own = {0};
+        if (op->kind == GPUMEM_OP_OTHER)
+            snprintf(name, sizeof name, "%.90s", d->string + op->name);
+        else
+            snprintf(name, sizeof name, variant ? "%s.%s" : "%s", kind ? kind : "", variant);
+        rule[i] = gm_rules_find(rules, name, &own);
+        if (rule[i] == GM_NONE && own.status != GPUMEM_OK) {
+            if (err)
+                *err = own;
+            return own.status;
+        }
+        if (rule[i] == GM_NONE)
+            return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "there is no rule for '%s'", name);
+    }
+    return GPUMEM_OK;
+}

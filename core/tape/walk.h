@@ -1,0 +1,34 @@
+/* The walk: a description's operators, one after the other, forward and backward, on a tape. */
+#ifndef GM_WALK_H
+#define GM_WALK_H
+
+#include "tape/rules.h"
+
+enum { GM_WALK_TRAIN = 1, GM_WALK_CHECKPOINT = 2, GM_WALK_HAS_GRADIENTS = 4, GM_WALK_WHOLE = 8 /* every layer, none left out */ };
+enum { GM_AT_FORWARD, GM_AT_RETURNED, GM_AT_HELD, GM_AT_BACKWARD_DONE };
+
+typedef struct gm_walk_job {
+    const gpumem_description *d;
+    const gpumem_format *format;
+    uint32_t nformat, low; /* low: format of autocast, or GM_NONE */
+    const uint16_t *weight, *gradient, *activation; /* formats by tensor */
+    const uint8_t *trains; /* by tensor */
+    const uint32_t *rule;  /* by operator */
+    gm_rules *rules;
+    uint32_t rounding;
+    unsigned flags;
+} gm_walk_job;
+
+typedef struct gm_walk gm_walk;
+typedef struct gm_walk_listener {
+    void *self;
+    void (*top)(void *self, gm_tape *t);
+    void (*event)(void *self, gm_tape *t, uint32_t storage, int sign);
+    void (*reached)(void *self, gm_tape *t, int at); /* GM_AT_... */
+} gm_walk_listener;
+
+/* symbols: with what is known of them.  The tape's labels are operators. */
+gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, const gm_walk_listener *listener, gpumem_error *err);
+/* The rules of all operators; EUNSUP: one has none (its kind is in err). */
+gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool eager, uint32_t *rule, gpumem_error *err);
+#endif

@@ -1,0 +1,326 @@
+/* Elementwise words and reductions. Derivatives: tools/autograd/derivatives.yaml and FunctionsManual.cpp of PyTorch 2.13. */
+#include "tape/words.h"
+#include <string.h>
+
+/* ---- one operand ---- */
+
+enum { KEEP_NOTHING, KEEP_INPUT, KEEP_RESULT };
+
+static unsigned unary(gm_tape *t, unsigned word, uint32_t x, int keep, uint32_t *out)
+{
+    uint32_t node = gm_node_begin(t, word, 1, &x);
+    if (keep == KEEP_INPUT)
+        gm_node_save(t, node, x);
+    out[0] = gm_like(t, x);
+    gm_node_output(t, node, out[0], 0);
+    if (keep == KEEP_RESULT)
+        gm_node_save(t, node, out[0]);
+    return out[0] != GM_NONE;
+}
+
+WORD(plain) { UNUSED_WORD; return unary(t, word, arg[0].tv, KEEP_NOTHING, out); }
+WORD(of_input) { UNUSED_WORD; return unary(t, word, arg[0].tv, KEEP_INPUT, out); }
+WORD(of_result) { UNUSED_WORD; return unary(t, word, arg[0].tv, KEEP_RESULT, out); }
+
+DERIVE(d_same) { (void)node; res[0] = gm_tv_ref(t, g[0]); }
+DERIVE(d_new) { (void)node; res[0] = gm_like(t, g[0]); }
+DERIVE(d_new_input) { res[0] = gm_like2(t, g[0], node->saved[0]); } /* grad * f(x) in one kernel */
+
+/* pow_backward: grad * (exponent * self.pow(exponent - 1)) */
+DERIVE(d_pow)
+{
+    uint32_t p = gm_like(t, node->saved[0]), q = gm_like(t, p);
+    res[0] = gm_like2(t, g[0], q);
+    gm_tv_unref(t, q);
+    gm_tv_unref(t, p);
+}
+
+/* rsqrt: -0.5 * grad * result.pow(3) */
+DERIVE(d_rsqrt)
+{
+    uint32_t a = gm_like(t, g[0]), b = gm_like(t, node->saved[0]);
+    res[0] = gm_like2(t, a, b);
+    gm_tv_unref(t, b);
+    gm_tv_unref(t, a);
+}
+
+/* sqrt: grad / (2 * result) */
+DERIVE(d_sqrt)
+{
+    uint32_t a = gm_like(t, node->saved[0]);
+    res[0] = gm_like2(t, g[0], a);
+    gm_tv_unref(t, a);
+}
+
+/* clamp: where(mask, grad, 0); the mask is computed anew */
+DERIVE(d_clamp)
+{
+    uint32_t m = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
+    res[0] = gm_like(t, g[0]);
+    gm_tv_unref(t, m);
+}
+
+/* abs: grad * self.sgn(); log: grad / self; sin, cos: grad * self.cos() */
+DERIVE(d_of_other)
+{
+    uint32_t a = gm_like(t, node->saved[0]);
+    res[0] = gm_like2(t, g[0], a);
+    gm_tv_unref(t, a);
+}
+
+/* ---- two operands ---- */
+
+static unsigned binary(gm_tape *t, unsigned word, const gm_arg *arg, bool self, bool other, uint32_t *out)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    gm_node_save(t, node, other && gm_node_needs(t, node, 0) ? in[1] : GM_NONE);
+    gm_node_save(t, node, self && gm_node_needs(t, node, 1) ? in[0] : GM_NONE);
+    out[0] = gm_like2(t, in[0], in[1]);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+WORD(add) { UNUSED_WORD; return binary(t, word, arg, false, false, out); }
+WORD(mul) { UNUSED_WORD; return binary(t, word, arg, true, true, out); }
+
+WORD(div_)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    UNUSED_WORD;
+    gm_node_save(t, node, in[1]);
+    gm_node_save(t, node, gm_node_needs(t, node, 1) ? in[0] : GM_NONE);
+    out[0] = gm_like2(t, in[0], in[1]);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_add)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (gm_wants(t, node, i))
+            res[i] = gm_tv_ref(t, g[0]);
+}
+
+DERIVE(d_sub)
+{
+    if (gm_wants(t, node, 0))
+        res[0] = gm_tv_ref(t, g[0]);
+    if (gm_wants(t, node, 1))
+        res[1] = gm_like(t, g[0]);
+}
+
+DERIVE(d_mul)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (gm_wants(t, node, i))
+            res[i] = gm_like2(t, g[0], node->saved[i]);
+}
+
+/* div: grad / other; -grad * ((self / other) / other) */
+DERIVE(d_div)
+{
+    if (gm_wants(t, node, 0))
+        res[0] = gm_like2(t, g[0], node->saved[0]);
+    if (gm_wants(t, node, 1)) {
+        uint32_t m = gm_like(t, g[0]), a = gm_like2(t, node->saved[1], node->saved[0]), b = gm_like2(t, a, node->saved[0]);
+        gm_tv_unref(t, a);
+        res[1] = gm_like2(t, m, b);
+        gm_tv_unref(t, b);
+        gm_tv_unref(t, m);
+    }
+}
+
+/* ---- other things ---- */
+
+WORD(to)
+{
+    uint32_t x = arg[0].tv, dtype = (uint32_t)arg[1].size.num, node;
+    UNUSED_WORD;
+    if (arg[1].type == GM_ARG_TENSOR)
+        dtype = t->tv[arg[1].tv].dtype;
+    if (t->tv[x].dtype == dtype) {
+        out[0] = gm_tv_ref(t, x);
+        return 1;
+    }
+    node = gm_is_float(t, dtype) ? gm_node_begin(t, word, 1, &x) : GM_NONE;
+    out[0] = gm_like_as(t, x, dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_to) { res[0] = gm_word_cast(t, g[0], t->meta[node->edge0].dtype); }
+
+/* native_dropout: a mask beside the result */
+WORD(dropout)
+{
+    uint32_t x = arg[0].tv, node, mask;
+    UNUSED_WORD;
+    if (arg[1].size.num == 0 || !t->training) {
+        out[0] = gm_tv_ref(t, x);
+        return 1;
+    }
+    node = gm_node_begin(t, word, 1, &x);
+    out[0] = gm_like(t, x);
+    mask = gm_like_as(t, x, GPUMEM_FORMAT_BOOL);
+    gm_node_output(t, node, out[0], 0);
+    gm_node_save(t, node, mask);
+    gm_tv_unref(t, mask);
+    return out[0] != GM_NONE;
+}
+
+WORD(clone)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    out[0] = gm_like(t, x);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+static uint32_t reduced(gm_tape *t, uint32_t x, int d, bool keep, uint32_t dtype)
+{
+    gm_ext dim[GM_TV_DIMS];
+    unsigned n = 0;
+    for (int i = 0; i < t->tv[x].ndim; i++) {
+        if (i != d)
+            dim[n++] = t->tv[x].dim[i];
+        else if (keep)
+            dim[n++] = gm_ext_of(1);
+    }
+    return gm_tv_new(t, n, dim, dtype);
+}
+
+/* mean(x, dim), kept as 1; sum(x, dim): gone; sum1(x, dim): kept as 1 */
+static unsigned reduce(gm_tape *t, unsigned word, const gm_arg *arg, bool keep, uint32_t *out)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    out[0] = reduced(t, x, gm_dim_at(t, x, &arg[1]), keep, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+WORD(mean) { UNUSED_WORD; return reduce(t, word, arg, true, out); }
+WORD(sum1) { UNUSED_WORD; return reduce(t, word, arg, true, out); }
+WORD(sum) { UNUSED_WORD; return reduce(t, word, arg, false, out); }
+
+/* grad.expand(sizes) / n */
+DERIVE(d_mean)
+{
+    const gm_meta *m = &t->meta[node->edge0];
+    res[0] = gm_tv_new(t, m->ndim, m->dim, t->tv[g[0]].dtype);
+}
+
+/* grad.expand(sizes): a view whose stride is 0 in what was summed */
+DERIVE(d_sum)
+{
+    const gm_meta m = t->meta[node->edge0];
+    uint32_t y = gm_tv_alias(t, g[0]);
+    int k = 0;
+    if (y == GM_NONE)
+        return;
+    gm_tv *v = &t->tv[y];
+    const gm_tv old = *v;
+    v->ndim = m.ndim;
+    for (int i = 0; i < m.ndim; i++) {
+        bool same = k < old.ndim && gm_ext_same(old.dim[k], m.dim[i]);
+        v->dim[i] = m.dim[i];
+        v->stride[i] = same ? old.stride[k] : gm_ext_of(0);
+        if (same || (old.ndim == m.ndim))
+            k++;
+    }
+    res[0] = y;
+}
+
+/* norm over a dimension, kept as 1: self * (grad / norm) */
+WORD(norm)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    gm_node_save(t, node, x);
+    out[0] = reduced(t, x, gm_dim_at(t, x, &arg[1]), true, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    gm_node_save(t, node, out[0]);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_norm)
+{
+    uint32_t a = gm_like2(t, g[0], node->saved[1]);
+    res[0] = gm_like2(t, node->saved[0], a);
+    gm_tv_unref(t, a);
+}
+
+/* softmax(x[, dtype]): the result is kept. Another dtype is cast to first. */
+WORD(softmax)
+{
+    uint32_t x = arg[0].tv, node;
+    if (n > 1 && t->tv[x].dtype != (uint32_t)arg[1].size.num) {
+        gm_arg cast[2] = {arg[0], arg[1]};
+        uint32_t wide;
+        if (!gm_word_run(t, gm_word_find("to", 2), 2, cast, &wide))
+            return 0;
+        cast[0].tv = wide;
+        n = softmax(t, word, 1, cast, out);
+        gm_tv_unref(t, wide);
+        return n;
+    }
+    node = gm_node_begin(t, word, 1, &x);
+    out[0] = gm_like(t, x);
+    gm_node_output(t, node, out[0], 0);
+    gm_node_save(t, node, out[0]);
+    return out[0] != GM_NONE;
+}
+
+/* native_layer_norm(x, W?, b?): mean and 1 / deviation in fp32 */
+WORD(layer_norm)
+{
+    uint32_t in[3] = {arg[0].tv, arg[1].type == GM_ARG_TENSOR ? arg[1].tv : GM_NONE, arg[2].type == GM_ARG_TENSOR ? arg[2].tv : GM_NONE}, stat[2], node;
+    UNUSED_WORD;
+    node = gm_node_begin(t, word, 3, in);
+    gm_node_save(t, node, in[0]);
+    gm_node_save(t, node, in[1]);
+    gm_node_save(t, node, in[2]);
+    out[0] = t->stop ? GM_NONE : gm_tv_new(t, t->tv[in[0]].ndim, t->tv[in[0]].dim, t->tv[in[0]].dtype);
+    for (int i = 0; i < 2; i++)
+        stat[i] = t->stop ? GM_NONE : reduced(t, in[0], t->tv[in[0]].ndim - 1, true, GPUMEM_FORMAT_F32);
+    gm_node_output(t, node, out[0], 0);
+    for (int i = 0; i < 2; i++) {
+        gm_node_save(t, node, stat[i]);
+        gm_tv_unref(t, stat[i]);
+    }
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_layer_norm)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (gm_wants(t, node, i))
+            res[i] = i ? gm_like(t, node->saved[i]) : gm_tv_new(t, t->tv[node->saved[0]].ndim, t->tv[node->saved[0]].dim, t->tv[node->saved[0]].dtype);
+    (void)g;
+}
+
+/* where(mask, x, other number), masked_fill(x, mask) */
+WORD(masked_fill)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 1, in);
+    UNUSED_WORD;
+    gm_node_save(t, node, in[1]);
+    out[0] = gm_like2(t, in[0], in[1]);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+const gm_word gm_words_elementwise[] = {
+    {"adds", 1, 2, 0, plain, d_same},      {"neg", 1, 1, 0, plain, d_new},       {"muls", 1, 2, 0, plain, d_new},
+    {"pow", 1, 2, 'h', of_input, d_pow},   {"square", 1, 1, 0, of_input, d_pow}, {"rsqrt", 1, 1, 'h', of_result, d_rsqrt},
+    {"sqrt", 1, 1, 0, of_result, d_sqrt},  {"exp", 1, 1, 'h', of_result, d_new_input}, {"log", 1, 1, 'h', of_input, d_new_input},
+    {"silu", 1, 1, 0, of_input, d_new_input}, {"gelu", 1, 1, 0, of_input, d_new_input}, {"relu", 1, 1, 0, of_result, d_new_input},
+    {"tanh", 1, 1, 0, of_result, d_new_input}, {"sigmoid", 1, 1, 0, of_result, d_new_input}, {"softplus", 1, 1, 'h', of_input, d_new_input},
+    {"clamp", 1, 1, 0, of_input, d_clamp}, {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
+    {"cos", 1, 1, 0, of_input, d_of_other}, {"add", 2, 2, 0, add, d_add},         {"sub", 2, 2, 0, add, d_sub},
+    {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"to", 2, 2, 0, to, d_to},
+    {"dropout", 2, 2, 0, dropout, d_new},  {"clone", 1, 1, 0, clone, d_same},    {"mean", 2, 2, 0, mean, d_mean},
+    {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},
+    {"softmax", 1, 2, 'h', softmax, d_new_input}, {"log_softmax", 1, 2, 'h', softmax, d_new_input}, {"layer_norm", 3, 3, 'h', layer_norm, d_layer_norm},
+    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', plain, d_new},
+    {NULL, 0, 0, 0, NULL, NULL},
+};

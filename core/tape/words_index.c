@@ -1,0 +1,145 @@
+/* Words that look up, sort and put apart: embeddings, losses, experts. */
+#include "tape/words.h"
+#include <string.h>
+
+/* embedding(ids, W) */
+WORD(embedding)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    gm_ext dim[GM_TV_DIMS];
+    unsigned nd = t->tv[in[0]].ndim;
+    UNUSED_WORD;
+    gm_node_save(t, node, in[0]);
+    if (nd == GM_TV_DIMS || t->stop)
+        return 0;
+    memcpy(dim, t->tv[in[0]].dim, sizeof dim);
+    dim[nd] = t->tv[in[1]].dim[1];
+    out[0] = gm_tv_new(t, nd + 1, dim, t->tv[in[1]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return 1;
+}
+
+static void whole(gm_tape *t, const gm_node *node, unsigned i, uint32_t like, uint32_t *res)
+{
+    const gm_meta m = t->meta[node->edge0 + i];
+    if (gm_wants(t, node, i))
+        res[i] = gm_tv_new(t, m.ndim, m.dim, t->tv[like].dtype);
+}
+
+DERIVE(d_embedding) { whole(t, node, 1, g[0], res); }
+
+/* nll_loss(logp, labels): the mean, and the total weight */
+WORD(nll_loss)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in), total;
+    UNUSED_WORD;
+    gm_node_save(t, node, in[0]);
+    gm_node_save(t, node, in[1]);
+    if (t->stop)
+        return 0;
+    out[0] = gm_tv_new(t, 0, NULL, t->tv[in[0]].dtype);
+    total = gm_tv_new(t, 0, NULL, t->tv[in[0]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    gm_node_save(t, node, total);
+    gm_tv_unref(t, total);
+    return 1;
+}
+
+DERIVE(d_first) { whole(t, node, 0, g[0], res); }
+
+/* index(x, rows, [shape]): rows of x, or elements, picked by indices that are kept; the gradient is zeros of the whole that are filled */
+WORD(pick)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 1, in);
+    gm_ext dim[GM_TV_DIMS];
+    unsigned nd = t->tv[in[0]].ndim, ni = t->tv[in[1]].ndim;
+    UNUSED_WORD;
+    gm_node_save(t, node, in[1]);
+    if (t->stop)
+        return 0;
+    memcpy(dim, t->tv[in[1]].dim, sizeof dim);
+    for (unsigned i = 1; i < nd && ni + i - 1 < GM_TV_DIMS; i++)
+        dim[ni + i - 1] = t->tv[in[0]].dim[i];
+    out[0] = gm_tv_new(t, ni + nd - 1, dim, t->tv[in[0]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return 1;
+}
+
+/* gather(x, indices): as many as there are indices */
+WORD(gather)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 1, in);
+    UNUSED_WORD;
+    gm_node_save(t, node, in[1]);
+    if (t->stop)
+        return 0;
+    out[0] = gm_tv_new(t, t->tv[in[1]].ndim, t->tv[in[1]].dim, t->tv[in[0]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return 1;
+}
+
+/* topk(x, dim, k): values and indices, which are kept */
+WORD(topk)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    gm_ext dim[GM_TV_DIMS];
+    int d = gm_dim_at(t, x, &arg[1]);
+    UNUSED_WORD;
+    if (t->stop)
+        return 0;
+    memcpy(dim, t->tv[x].dim, sizeof dim);
+    dim[d] = arg[2].size;
+    out[0] = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    out[1] = gm_tv_new(t, t->tv[x].ndim, dim, GPUMEM_FORMAT_I64);
+    gm_node_output(t, node, out[0], 0);
+    gm_node_save(t, node, out[1]);
+    return 2;
+}
+
+/* scatter_add(x, indices, source): x with the source added where the indices say: index_add, out of place; both gradients are new */
+WORD(index_add)
+{
+    uint32_t in[3] = {arg[0].tv, arg[2].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    UNUSED_WORD;
+    gm_node_save(t, node, in[2]);
+    out[0] = gm_like(t, in[0]);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_index_add)
+{
+    if (gm_wants(t, node, 0))
+        res[0] = gm_tv_ref(t, g[0]);
+    whole(t, node, 1, g[0], res);
+}
+
+/* grouped_mm(x [rows, in], W [experts, in, out], offsets): rows by expert; W is [experts, out, in] transposed where `flipped` is 1 */
+WORD(grouped_mm)
+{
+    uint32_t in[3] = {arg[0].tv, arg[1].tv, arg[2].tv}, node = gm_node_begin(t, word, 2, in);
+    gm_ext dim[2];
+    (void)word;
+    gm_node_save(t, node, gm_node_needs(t, node, 1) ? in[0] : GM_NONE);
+    gm_node_save(t, node, gm_node_needs(t, node, 0) ? in[1] : GM_NONE);
+    gm_node_save(t, node, in[2]);
+    if (t->stop)
+        return 0;
+    dim[0] = t->tv[in[0]].dim[0];
+    dim[1] = t->tv[in[1]].dim[n > 3 && arg[3].size.num ? 2 : 1];
+    out[0] = gm_tv_new(t, 2, dim, t->tv[in[0]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return 1;
+}
+
+DERIVE(d_grouped_mm)
+{
+    whole(t, node, 1, g[0], res);
+    whole(t, node, 0, g[0], res);
+}
+
+const gm_word gm_words_index[] = {
+    {"embedding", 2, 2, 0, embedding, d_embedding}, {"nll_loss", 2, 2, 'h', nll_loss, d_first}, {"pick", 2, 2, 0, pick, d_first}, {"gather", 2, 2, 0, gather, d_first},
+    {"topk", 3, 3, 0, topk, d_first}, {"index_add", 3, 3, 0, index_add, d_index_add}, {"grouped_mm", 3, 4, 'l', grouped_mm, d_grouped_mm},
+    {NULL, 0, 0, 0, NULL, NULL},
+};

@@ -1,0 +1,383 @@
+/* Words that make views, and those that copy where a view cannot be. */
+#include "tape/words.h"
+#include <string.h>
+
+/* A view of x, as output 0 of a node. */
+static unsigned viewed(gm_tape *t, uint32_t node, uint32_t y, uint32_t *out)
+{
+    out[0] = y;
+    gm_node_output(t, node, y, 0);
+    return y != GM_NONE;
+}
+
+static bool shape_of(gm_tape *t, const gm_arg *a, unsigned *n, gm_ext *dim)
+{
+    *n = 0;
+    if (a->type == GM_ARG_LIST) {
+        *n = a->n;
+        memcpy(dim, a->list, sizeof a->list);
+    } else if (a->type == GM_ARG_SIZE) {
+        *n = 1;
+        dim[0] = a->size;
+    } else
+        gm_tape_fail(t, GPUMEM_EINVAL, "a rule gives a shape that is none");
+    return *n != 0;
+}
+
+/* view(x, [..]): also reshape, which copies where it has to */
+WORD(view)
+{
+    uint32_t x = arg[0].tv, node, y;
+    gm_ext dim[GM_TV_DIMS], stride[GM_TV_DIMS];
+    unsigned nd;
+    UNUSED_WORD;
+    if (!shape_of(t, &arg[1], &nd, dim))
+        return 0;
+    if (gm_same_shape(dim, nd, t->tv[x].dim, t->tv[x].ndim)) {
+        out[0] = gm_tv_ref(t, x);
+        return 1;
+    }
+    node = gm_node_begin(t, word, 1, &x);
+    y = gm_reshape(t, x, nd, dim);
+    if (!t->stop && !gm_view_strides(t, &t->tv[x], nd, dim, stride))
+        t->tv[y].view = true; /* of the copy */
+    return viewed(t, node, y, out);
+}
+
+DERIVE(d_view)
+{
+    const gm_meta m = t->meta[node->edge0];
+    res[0] = gm_reshape(t, g[0], m.ndim, m.dim);
+    if (res[0] != GM_NONE)
+        t->tv[res[0]].view = true;
+}
+
+/* contiguous(x): x itself where it is that already */
+WORD(contiguous)
+{
+    uint32_t x = arg[0].tv, node;
+    UNUSED_WORD;
+    if (gm_tv_contiguous(t, x)) {
+        out[0] = gm_tv_ref(t, x);
+        return 1;
+    }
+    node = gm_node_begin(t, word, 1, &x);
+    return viewed(t, node, gm_tv_new(t, t->tv[x].ndim, t->tv[x].dim, t->tv[x].dtype), out);
+}
+
+DERIVE(d_pass) { (void)node; res[0] = gm_tv_ref(t, g[0]); }
+
+static uint32_t transposed(gm_tape *t, uint32_t x, int a, int b)
+{
+    uint32_t y = gm_tv_alias(t, x);
+    if (y != GM_NONE) {
+        gm_ext d = t->tv[y].dim[a], s = t->tv[y].stride[a];
+        t->tv[y].dim[a] = t->tv[y].dim[b];
+        t->tv[y].stride[a] = t->tv[y].stride[b];
+        t->tv[y].dim[b] = d;
+        t->tv[y].stride[b] = s;
+    }
+    return y;
+}
+
+WORD(transpose)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    int a = gm_dim_at(t, x, &arg[1]), b = gm_dim_at(t, x, &arg[2]);
+    UNUSED_WORD;
+    if (node != GM_NONE && node < t->nnode) {
+        t->node[node].a = a;
+        t->node[node].b = b;
+    }
+    return viewed(t, node, transposed(t, x, a, b), out);
+}
+
+DERIVE(d_transpose) { res[0] = transposed(t, g[0], (int)node->a, (int)node->b); }
+
+/* slice(x, dim, length): a part of a dimension */
+static uint32_t sliced(gm_tape *t, uint32_t x, int d, gm_ext length)
+{
+    uint32_t y = gm_tv_alias(t, x);
+    if (y != GM_NONE)
+        t->tv[y].dim[d] = length;
+    return y;
+}
+
+WORD(slice)
+{
+    uint32_t x = arg[0].tv, node;
+    int d = gm_dim_at(t, x, &arg[1]);
+    UNUSED_WORD;
+    node = gm_node_begin(t, word, 1, &x);
+    return viewed(t, node, sliced(t, x, d, arg[2].size), out);
+}
+
+/* zeros of the whole, the part copied into them */
+DERIVE(d_whole)
+{
+    const gm_meta *m = &t->meta[node->edge0];
+    res[0] = gm_tv_new(t, m->ndim, m->dim, t->tv[g[0]].dtype);
+}
+
+/* every(x, dim, step): each step-th element: x[..., 0::2] */
+WORD(every)
+{
+    uint32_t x = arg[0].tv, node, y;
+    int d = gm_dim_at(t, x, &arg[1]);
+    gm_ext length, stride;
+    UNUSED_WORD;
+    if (!gm_ext_div(t->tv[x].dim[d], arg[2].size, &length) || !gm_ext_mul(t->tv[x].stride[d], arg[2].size, &stride)) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a dimension that cannot be parted");
+        return 0;
+    }
+    node = gm_node_begin(t, word, 1, &x);
+    y = sliced(t, x, d, length);
+    if (y != GM_NONE)
+        t->tv[y].stride[d] = stride;
+    return viewed(t, node, y, out);
+}
+
+/* select(x, dim): one of a dimension, which goes */
+WORD(select)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x), y = gm_tv_alias(t, x);
+    int d = gm_dim_at(t, x, &arg[1]);
+    UNUSED_WORD;
+    if (y == GM_NONE)
+        return 0;
+    gm_tv *v = &t->tv[y];
+    memmove(v->dim + d, v->dim + d + 1, (size_t)(v->ndim - d - 1) * sizeof *v->dim);
+    memmove(v->stride + d, v->stride + d + 1, (size_t)(v->ndim - d - 1) * sizeof *v->stride);
+    v->ndim--;
+    return viewed(t, node, y, out);
+}
+
+/* split(x, dim, [sizes]) or split(x, dim, n): views; their gradients are put together */
+WORD(split)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    int d = gm_dim_at(t, x, &arg[1]);
+    gm_ext size[GM_TV_DIMS];
+    unsigned parts = arg[2].n;
+    UNUSED_WORD;
+    if (arg[2].type == GM_ARG_LIST)
+        memcpy(size, arg[2].list, sizeof size);
+    else {
+        parts = (unsigned)arg[2].size.num;
+        if (parts > GM_TV_DIMS || !gm_ext_div(t->tv[x].dim[d], arg[2].size, &size[0])) {
+            gm_tape_fail(t, GPUMEM_EINVAL, "a dimension that cannot be parted");
+            return 0;
+        }
+        for (unsigned i = 1; i < parts; i++)
+            size[i] = size[0];
+    }
+    if (parts > GM_NODE_OUTS && node != GM_NONE) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a tensor is split into too many parts");
+        return 0;
+    }
+    if (node != GM_NONE && node < t->nnode) {
+        t->node[node].a = d;
+        t->node[node].b = parts;
+        for (unsigned i = 0; i < parts; i++)
+            t->node[node].x[i] = size[i];
+    }
+    for (unsigned i = 0; i < parts; i++) {
+        out[i] = sliced(t, x, d, size[i]);
+        gm_node_output(t, node, out[i], i);
+    }
+    return t->stop ? 0 : parts;
+}
+
+/* cat of the parts' gradients; zeros where there is none */
+DERIVE(d_split)
+{
+    const gm_meta m = t->meta[node->edge0];
+    uint32_t zeros[GM_NODE_OUTS], have = GM_NONE;
+    for (int i = 0; i < node->b; i++)
+        if (g[i] != GM_NONE)
+            have = g[i];
+    for (int i = 0; i < node->b; i++) {
+        gm_ext dim[GM_TV_DIMS];
+        memcpy(dim, m.dim, sizeof dim);
+        dim[node->a] = node->x[i];
+        zeros[i] = g[i] == GM_NONE ? gm_tv_new(t, m.ndim, dim, t->tv[have].dtype) : GM_NONE;
+    }
+    res[0] = gm_tv_new(t, m.ndim, m.dim, t->tv[have].dtype);
+    for (int i = 0; i < node->b; i++)
+        gm_tv_unref(t, zeros[i]);
+}
+
+/* cat(dim, a, b, ...): a new tensor, whatever the order in memory of its parts */
+WORD(cat)
+{
+    uint32_t in[GM_WORD_ARGS], node, dtype;
+    gm_ext dim[GM_TV_DIMS];
+    int d = gm_dim_at(t, arg[1].tv, &arg[0]);
+    unsigned nd = t->tv[arg[1].tv].ndim;
+    for (unsigned i = 1; i < n; i++)
+        in[i - 1] = arg[i].tv;
+    node = gm_node_begin(t, word, n - 1, in);
+    memcpy(dim, t->tv[in[0]].dim, sizeof dim);
+    dtype = t->tv[in[0]].dtype;
+    for (unsigned i = 1; i < n - 1; i++) {
+        if (!gm_ext_derive(t->symbols, GPUMEM_SYM_ADD, dim[d], t->tv[in[i]].dim[d], &dim[d])) {
+            gm_tape_fail(t, GPUMEM_EINVAL, "tensors that cannot be put together");
+            return 0;
+        }
+        dtype = gm_promote(t, dtype, t->tv[in[i]].dtype);
+    }
+    if (node != GM_NONE && node < t->nnode)
+        t->node[node].a = d;
+    out[0] = gm_tv_new(t, nd, dim, dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_cat)
+{
+    for (unsigned i = 0; i < node->nin; i++)
+        if (gm_wants(t, node, i)) {
+            const gm_meta m = t->meta[node->edge0 + i];
+            res[i] = sliced(t, g[0], (int)node->a, m.dim[node->a]);
+        }
+}
+
+/* stack(dim, a, ...) of 1: unsqueeze(x, dim) */
+WORD(unsqueeze)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x), y = gm_tv_alias(t, x);
+    int64_t d = (int64_t)arg[1].size.num;
+    UNUSED_WORD;
+    if (y == GM_NONE)
+        return 0;
+    gm_tv *v = &t->tv[y];
+    d = d < 0 ? d + v->ndim + 1 : d;
+    if (v->ndim == GM_TV_DIMS || d < 0 || d > v->ndim) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a tensor has too many dimensions");
+        return viewed(t, node, y, out);
+    }
+    memmove(v->dim + d + 1, v->dim + d, (size_t)(v->ndim - d) * sizeof *v->dim);
+    memmove(v->stride + d + 1, v->stride + d, (size_t)(v->ndim - d) * sizeof *v->stride);
+    v->dim[d] = gm_ext_of(1);
+    if (d < v->ndim && !gm_ext_mul(v->dim[d + 1], v->stride[d + 1], &v->stride[d]))
+        gm_tape_fail(t, GPUMEM_ERANGE, "a tensor's size does not fit in 64 bits");
+    if (d == v->ndim)
+        v->stride[d] = gm_ext_of(1);
+    v->ndim++;
+    return viewed(t, node, y, out);
+}
+
+/* expand(x, [sizes]): a view whose stride is 0 where 1 became more */
+WORD(expand)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x), y;
+    gm_ext dim[GM_TV_DIMS];
+    unsigned nd, off;
+    UNUSED_WORD;
+    if (!shape_of(t, &arg[1], &nd, dim) || (y = gm_tv_alias(t, x)) == GM_NONE)
+        return 0;
+    gm_tv *v = &t->tv[y];
+    const gm_tv old = *v;
+    off = nd - old.ndim;
+    v->ndim = (uint8_t)nd;
+    for (unsigned i = 0; i < nd; i++) {
+        v->dim[i] = dim[i];
+        v->stride[i] = i < off || !gm_ext_same(old.dim[i - off], dim[i]) ? gm_ext_of(0) : old.stride[i - off];
+    }
+    return viewed(t, node, y, out);
+}
+
+DERIVE(d_expand)
+{
+    const gm_meta m = t->meta[node->edge0];
+    if (gm_same_shape(m.dim, m.ndim, t->tv[g[0]].dim, t->tv[g[0]].ndim))
+        res[0] = gm_tv_ref(t, g[0]);
+    else
+        res[0] = gm_tv_new(t, m.ndim, m.dim, t->tv[g[0]].dtype);
+}
+
+/* pad(x, more): the last dimension grows; the gradient is a part, copied */
+WORD(pad)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    gm_ext dim[GM_TV_DIMS];
+    int d = arg[1].type == GM_ARG_SIZE && n > 2 ? gm_dim_at(t, x, &arg[2]) : t->tv[x].ndim - 1;
+    (void)word;
+    memcpy(dim, t->tv[x].dim, sizeof dim);
+    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_ADD, dim[d], arg[1].size, &dim[d])) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a dimension that cannot be padded");
+        return 0;
+    }
+    if (node != GM_NONE && node < t->nnode)
+        t->node[node].a = d;
+    out[0] = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_pad)
+{
+    const gm_meta m = t->meta[node->edge0];
+    uint32_t part = sliced(t, g[0], (int)node->a, m.dim[node->a]); /* constant_pad_nd by less than nothing: a clone of a part */
+    res[0] = gm_like(t, part);
+    gm_tv_unref(t, part);
+}
+
+/* new(dtype, [shape]), new(x): from nothing */
+WORD(fresh)
+{
+    gm_ext dim[GM_TV_DIMS];
+    unsigned nd;
+    (void)word;
+    if (n == 1 || arg[0].type == GM_ARG_TENSOR)
+        out[0] = arg[0].type == GM_ARG_TENSOR ? gm_like_as(t, arg[0].tv, n > 1 ? (uint32_t)arg[1].size.num : t->tv[arg[0].tv].dtype) : gm_tv_new(t, 0, NULL, (uint32_t)arg[0].size.num);
+    else {
+        if (!shape_of(t, &arg[1], &nd, dim))
+            return 0;
+        out[0] = gm_tv_new(t, nd, dim, (uint32_t)arg[0].size.num);
+    }
+    return out[0] != GM_NONE;
+}
+
+/* heads(x, n): [batch, n, tokens, width], a view of [batch, tokens, n * width] or [batch, tokens, n, width], or x where it is that */
+WORD(heads)
+{
+    static const gm_ext one = {1, {0}};
+    uint32_t x = arg[0].tv, y = x;
+    gm_arg a[3];
+    memset(a, 0, sizeof a);
+    UNUSED_WORD;
+    if (t->tv[x].ndim == 4 && gm_ext_same(t->tv[x].dim[1], arg[1].size)) {
+        out[0] = gm_tv_ref(t, x);
+        return 1;
+    }
+    a[0] = (gm_arg){.type = GM_ARG_TENSOR, .tv = x};
+    if (t->tv[x].ndim == 3) {
+        a[1].type = GM_ARG_LIST;
+        a[1].n = 4;
+        a[1].list[0] = t->tv[x].dim[0];
+        a[1].list[1] = t->tv[x].dim[1];
+        a[1].list[2] = arg[1].size;
+        if (!gm_ext_div(t->tv[x].dim[2], arg[1].size, &a[1].list[3])) {
+            gm_tape_fail(t, GPUMEM_EINVAL, "heads that do not divide a tensor's width");
+            return 0;
+        }
+        if (!gm_word_run(t, gm_word_find("view", 4), 2, a, &y))
+            return 0;
+    } else
+        gm_tv_ref(t, y);
+    a[0].tv = y;
+    a[1] = (gm_arg){.type = GM_ARG_SIZE, .size = one};
+    a[2] = (gm_arg){.type = GM_ARG_SIZE, .size = gm_ext_of(2)};
+    n = gm_word_run(t, gm_word_find("transpose", 9), 3, a, out);
+    gm_tv_unref(t, y);
+    return n;
+}
+
+const gm_word gm_words_shape[] = {
+    {"view", 2, 2, 0, view, d_view}, {"reshape", 2, 2, 0, view, d_view}, {"contiguous", 1, 1, 0, contiguous, d_pass}, {"transpose", 3, 3, 0, transpose, d_transpose},
+    {"slice", 3, 3, 0, slice, d_whole}, {"every", 3, 3, 0, every, d_whole}, {"select", 2, 2, 0, select, d_whole}, {"split", 3, 3, 0, split, d_split},
+    {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
+    {"new", 1, 2, 0, fresh, NULL}, {"heads", 2, 2, 0, heads, NULL},
+    {NULL, 0, 0, 0, NULL, NULL},
+};
