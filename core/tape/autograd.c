@@ -50,7 +50,7 @@ uint32_t gm_leaf_new(gm_tape *t, bool trains)
 {
     if (!room(t, &t->leaf, sizeof *t->leaf, t->nleaf, 1, &t->max_leaf))
         return GM_NONE;
-    t->leaf[t->nleaf] = (gm_tape_leaf){GM_NONE, GM_NONE, GM_NONE, false, trains};
+    t->leaf[t->nleaf] = (gm_tape_leaf){GM_NONE, GM_NONE, GM_NONE, t->rep, false, trains};
     return t->nleaf++;
 }
 

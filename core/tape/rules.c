@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_DESCRIBED, E_DESCRIBED_DTYPE };
+enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_DESCRIBED, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED };
 enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
 
 typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; uint32_t arg[GM_WORD_ARGS]; } expression;
-enum { S_BIND, S_RETURN, S_DROP };
+enum { S_BIND, S_RETURN, S_DROP, S_ONCE };
 typedef struct statement { uint8_t kind, nnames; uint16_t name[GM_WORD_OUTS]; uint32_t when, value; uint32_t line; } statement; /* when: GM_NONE always */
 
 typedef struct rule {
@@ -201,7 +201,7 @@ static uint32_t named(parser *p, const char *s, size_t n)
                                                                       {"bool", GPUMEM_FORMAT_BOOL}, {"bf16", GPUMEM_FORMAT_BF16}, {"c64", GPUMEM_FORMAT_C64}};
     static const struct { const char *name; int kind, op; unsigned nargs; } own[] = {
         {"has", E_HAS, 0, 1}, {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2},
-        {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}};
+        {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}};
     uint32_t slot = slot_of(p, s, n, false), at;
     if (p->p < p->end && *p->p == '(') {
         unsigned word = gm_word_find(s, n);
@@ -242,6 +242,8 @@ static uint32_t named(parser *p, const char *s, size_t n)
             return node(p, E_AUTOCAST);
         if (n == 15 && memcmp(s, "described_dtype", 15) == 0)
             return node(p, E_DESCRIBED_DTYPE);
+        if (n == 15 && memcmp(s, "described_sizes", 15) == 0)
+            return node(p, E_DESCRIBED_SIZES);
         p->p = s;
         return wrong(p, "nothing has this name");
     }
@@ -366,6 +368,24 @@ static bool parse_statement(parser *p)
         if (!take(p, ":"))
             return wrong(p, "expected :") != GM_NONE;
     }
+    skip(p);
+    start = p->p;
+    if (take(p, "return")) {
+        size_t len;
+        const char *x = name_at(p, &len);
+        bool called = x && p->p < p->end && *p->p == '(';
+        p->p = start;
+        if (called) { /* all results of a word */
+            take(p, "return");
+            st.kind = S_RETURN;
+            if ((st.value = expr(p)) == GM_NONE)
+                return false;
+            if (!at_end(p))
+                return wrong(p, "expected the end of the line") != GM_NONE;
+            p->rule->statement[p->rule->nstatement++] = st;
+            return true;
+        }
+    }
     if (take(p, "return") || take(p, "del")) {
         bool dropped = p->p[-1] == 'l';
         st.kind = dropped ? S_DROP : S_RETURN;
@@ -381,7 +401,7 @@ static bool parse_statement(parser *p)
         } while (take(p, ","));
     } else {
         unsigned k = 0;
-        st.kind = S_BIND;
+        st.kind = take(p, "once") ? S_ONCE : S_BIND;
         skip(p);
         start = p->p;
         do {
@@ -673,6 +693,31 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         out->type = GM_ARG_TENSOR;
         out->tv = gm_tv_new(x->t, x->meta[a.num].ndim, x->meta[a.num].dim, x->meta[a.num].dtype);
         return !x->t->stop;
+    case E_AS_DESCRIBED: {
+        gm_arg y;
+        if (!eval(x, e.arg[0], &y))
+            return false;
+        if (y.type != GM_ARG_TENSOR || x->nmeta == 0) {
+            failed(x, "expected a tensor");
+            return false;
+        }
+        out->type = GM_ARG_TENSOR;
+        out->tv = gm_tv_alias(x->t, y.tv);
+        if (out->tv != GM_NONE) {
+            gm_tv *v2 = &x->t->tv[out->tv];
+            v2->ndim = x->meta[0].ndim;
+            memcpy(v2->dim, x->meta[0].dim, sizeof v2->dim);
+            gm_contiguous_strides(x->t, v2->ndim, v2->dim, v2->stride);
+        }
+        drop(x->t, &y);
+        return !x->t->stop;
+    }
+    case E_DESCRIBED_SIZES:
+        out->type = GM_ARG_LIST;
+        for (unsigned k = 0; k < x->nmeta && k < GM_TV_DIMS; k++)
+            out->list[out->n++] = x->meta[k].dim[x->meta[k].ndim - 1];
+        out->size = out->list[0];
+        return true;
     case E_DESCRIBED_DTYPE:
         out->type = GM_ARG_SIZE;
         out->size = gm_ext_of(x->nmeta ? x->meta[0].dtype : 0);
@@ -718,6 +763,34 @@ static unsigned body(run *x, uint32_t *out)
             return 0;
         if (!yes)
             continue;
+        if (s.kind == S_RETURN && s.value != GM_NONE) {
+            const expression e = x->r->e[s.value];
+            n = call(x, &e, out);
+            for (unsigned k = 0; x->t->stop && k < n; k++)
+                gm_tv_unref(x->t, out[k]);
+            return x->t->stop ? 0 : n;
+        }
+        if (s.kind == S_ONCE) {
+            const rule *now = &x->r->rule[x->rule];
+            gm_arg v, *to = &x->v[s.name[0]];
+            struct gm_once *o = NULL;
+            for (uint32_t k = 0; k < x->t->nonce; k++)
+                if (x->t->once[k].nname == now->nnames[s.name[0]] && memcmp(x->t->once[k].name, now->names[s.name[0]], now->nnames[s.name[0]]) == 0)
+                    o = &x->t->once[k];
+            if (o == NULL) {
+                if (x->t->nonce == sizeof x->t->once / sizeof *x->t->once) {
+                    failed(x, "too many tensors are made once");
+                    return 0;
+                }
+                if (!eval(x, s.value, &v))
+                    return 0;
+                o = &x->t->once[x->t->nonce++];
+                *o = (struct gm_once){now->names[s.name[0]], now->nnames[s.name[0]], v.tv};
+            }
+            drop(x->t, to);
+            *to = (gm_arg){.type = GM_ARG_TENSOR, .tv = gm_tv_ref(x->t, o->tv)};
+            continue;
+        }
         if (s.kind == S_RETURN) {
             for (unsigned k = 0; k < s.nnames; k++) {
                 gm_arg *v = &x->v[s.name[k]];

@@ -56,13 +56,14 @@ typedef struct gm_node {
     gm_ext x[2];
 } gm_node;
 
-typedef struct gm_tape_leaf { uint32_t node, grad, cast; bool has_grad, trains; } gm_tape_leaf;
+typedef struct gm_tape_leaf { uint32_t node, grad, cast; int32_t rep; bool has_grad, trains; } gm_tape_leaf;
 
 typedef struct gm_frame { /* of a checkpointed block */
     uint32_t packs, left; /* how much it keeps; how much of that is not yet released */
     uint32_t *made;       /* by pack: tensors of the replay */
     bool replayed;
     uint32_t position;    /* in the walk */
+    int32_t rep;
     uint32_t *args;       /* tensors that are held for the replay */
     uint32_t nargs;
 } gm_frame;
@@ -97,6 +98,9 @@ struct gm_tape {
     uint32_t replaying; /* frame that is made again, or GM_NONE */
     uint32_t repacked;
     bool stop;          /* the replay has all that it needs */
+
+    struct gm_once { const char *name; size_t nname; uint32_t tv; } once[8]; /* made where first needed, held by the decoder */
+    uint32_t nonce;
 
     uint32_t label; /* of what is made now */
     int32_t rep;
@@ -185,5 +189,4 @@ void gm_derive(gm_tape *t, uint32_t node, const uint32_t *g, uint32_t *res);
 /* Runs a word, with autocast's casts around it. */
 unsigned gm_word_run(gm_tape *t, unsigned word, unsigned n, const gm_arg *arg, uint32_t *out);
 uint32_t gm_word_cast(gm_tape *t, uint32_t tv, uint32_t dtype); /* a cast without a node: the same tensor once more where it is that already */
-void gm_tape_region_end(gm_tape *t); /* autocast's casts of weights go */
 #endif

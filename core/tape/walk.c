@@ -6,7 +6,7 @@
 
 #define KEPT_REPS 4 /* of a repeated sequence: the first two and the last two; between them everything is linear in the position */
 
-typedef struct held { uint32_t *tv; uint32_t n, max; } held;
+typedef struct held { struct held_one { uint32_t tv; int32_t rep; } *one; uint32_t n, max; } held;
 
 struct gm_walk {
     const gm_walk_job *job;
@@ -20,7 +20,7 @@ struct gm_walk {
     uint8_t *exported;  /* by tensor */
     uint32_t *port;     /* by port: its value */
     uint32_t *port_end; /* by port: the last position in the sequence that reads it */
-    held stack, model, caller;
+    held block, stack, model, caller;
     uint32_t loss;
     uint32_t stack_end; /* operator after which the decoder returns */
     /* repeated sequences that are not walked as a whole */
@@ -28,28 +28,90 @@ struct gm_walk {
     uint32_t nskip;
     uint32_t *frame_position;
     uint32_t max_frame_position;
-    bool out_of_memory;
+    int32_t running; /* repetition that runs now, in a replay too */
 };
 
 static void hold(gm_walk *w, held *h, uint32_t tv)
 {
     if (h->n == h->max) {
         uint32_t max = h->max ? h->max * 2 : 16;
-        uint32_t *now = realloc(h->tv, max * sizeof *now);
+        struct held_one *now = realloc(h->one, max * sizeof *now);
         if (now == NULL) {
             gm_tape_fail(&w->t, GPUMEM_ENOMEM, "out of memory");
             return;
         }
-        h->tv = now;
+        h->one = now;
         h->max = max;
     }
-    h->tv[h->n++] = gm_tv_ref(&w->t, tv);
+    h->one[h->n++] = (struct held_one){gm_tv_ref(&w->t, tv), w->t.rep};
+}
+
+static struct skip *skip_at(gm_walk *w, int32_t rep)
+{
+    for (uint32_t i = 0; i < w->nskip; i++)
+        if (w->skip[i].rep == rep)
+            return &w->skip[i];
+    return NULL;
+}
+
+static void remember(gm_walk *w, struct skip *s)
+{
+    gm_tape *t = &w->t;
+    int64_t *now = realloc(s->live, (t->natom + 1) * sizeof *now);
+    if (now == NULL) {
+        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+        return;
+    }
+    s->live = now;
+    s->natom = t->natom;
+    memcpy(now, t->live, t->natom * sizeof *now);
+}
+
+/* What changed since then happens once more for each repetition that is left out. */
+static void leave_out(gm_walk *w, struct skip *s)
+{
+    gm_tape *t = &w->t;
+    int64_t *delta = malloc((t->natom + 1) * sizeof *delta);
+    if (delta == NULL) {
+        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < t->natom; i++)
+        delta[i] = t->live[i] - (i < s->natom ? s->live[i] : 0);
+    gm_tape_skip(t, delta, t->natom, s->times);
+    free(delta);
+}
+
+/* Drops what a repetition made and the model held. */
+static void release(gm_walk *w, uint32_t tv, int32_t rep)
+{
+    struct skip *s = rep < 0 || w->t.stop ? NULL : skip_at(w, rep);
+    if (s && w->running != rep)
+        remember(w, s);
+    gm_tv_unref(&w->t, tv);
+    if (s && w->running != rep)
+        leave_out(w, s);
+}
+
+/* Autocast's casts of weights go. */
+static void end_region(gm_walk *w)
+{
+    for (uint32_t i = 0; i < w->t.nleaf; i++) {
+        uint32_t cast = w->t.leaf[i].cast;
+        w->t.leaf[i].cast = GM_NONE;
+        if (cast != GM_NONE)
+            release(w, cast, w->t.leaf[i].rep);
+    }
 }
 
 static void let_go(gm_walk *w, held *h)
 {
+    for (uint32_t i = 0; h == &w->stack && i < w->t.nonce; i++)
+        gm_tv_unref(&w->t, w->t.once[i].tv);
+    if (h == &w->stack)
+        w->t.nonce = 0;
     for (uint32_t i = 0; i < h->n; i++)
-        gm_tv_unref(&w->t, h->tv[i]);
+        release(w, h->one[i].tv, h->one[i].rep);
     h->n = 0;
 }
 
@@ -171,7 +233,12 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
         gm_tape_fail(&w->t, GPUMEM_EPLUGIN, why);
     }
     for (unsigned i = 0; i < n; i++) {
-        if (i >= o->nout || w->t.failed) {
+        if (i >= o->nout && !w->t.failed) { /* a second result that the block's code gives a name */
+            hold(w, &w->block, made[i]);
+            gm_tv_unref(&w->t, made[i]);
+            continue;
+        }
+        if (w->t.failed) {
             gm_tv_unref(&w->t, made[i]);
             continue;
         }
@@ -238,6 +305,7 @@ static void export_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
     for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++)
         if (w->cur[i] != GM_NONE)
             drop(w, i);
+    let_go(w, &w->block);
     n = 0;
     for (uint32_t i = b->export0; i < b->export0 + b->nexport && n < 64; i++) {
         uint32_t *port = &w->port[w->d->port[i].port], old = *port;
@@ -282,7 +350,8 @@ static void open_frame(gm_walk *w, const gpumem_block *b, uint32_t position)
     f = &t->frame[t->nframe];
     memset(f, 0, sizeof *f);
     f->position = position;
-    f->args = malloc((b->nimport + w->stack.n + 1) * sizeof *f->args);
+    f->rep = t->rep;
+    f->args = malloc((b->nimport + w->stack.n + sizeof t->once / sizeof *t->once + 1) * sizeof *f->args);
     if (f->args == NULL) {
         gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
         return;
@@ -291,9 +360,11 @@ static void open_frame(gm_walk *w, const gpumem_block *b, uint32_t position)
         uint32_t tensor = w->d->port[i].tensor;
         f->args[n++] = w->cur[tensor] == GM_NONE ? GM_NONE : gm_tv_ref(t, w->cur[tensor]);
     }
+    for (uint32_t i = 0; i < t->nonce; i++)
+        f->args[n++] = gm_tv_ref(t, t->once[i].tv);
     for (uint32_t i = 0; i < w->stack.n; i++)
-        if (w->t.tv[w->stack.tv[i]].dtype == GPUMEM_FORMAT_I64) /* position ids, which no operator of the block reads */
-            f->args[n++] = gm_tv_ref(t, w->stack.tv[i]);
+        if (w->t.tv[w->stack.one[i].tv].dtype == GPUMEM_FORMAT_I64) /* position ids, which no operator of the block reads */
+            f->args[n++] = gm_tv_ref(t, w->stack.one[i].tv);
     f->nargs = n;
     t->packing = t->nframe++;
 }
@@ -317,6 +388,7 @@ static bool replay(void *self, gm_tape *t, uint32_t frame)
         }
     }
     t->replaying = frame;
+    t->rep = w->running = t->frame[frame].rep;
     t->packing = GM_NONE;
     t->repacked = 0;
     t->grad_mode = true;
@@ -326,7 +398,9 @@ static bool replay(void *self, gm_tape *t, uint32_t frame)
     for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++)
         if (w->cur[i] != GM_NONE)
             drop(w, i);
-    gm_tape_region_end(t);
+    let_go(w, &w->block);
+    end_region(w);
+    t->rep = w->running = -1;
     t->replaying = GM_NONE;
     t->packing = packing;
     t->grad_mode = mode;
@@ -354,41 +428,6 @@ static void run_block(gm_walk *w, uint32_t position)
 
 /* ---- what is left out of repeated sequences ---- */
 
-static struct skip *skip_at(gm_walk *w, int32_t rep)
-{
-    for (uint32_t i = 0; i < w->nskip; i++)
-        if (w->skip[i].rep == rep)
-            return &w->skip[i];
-    return NULL;
-}
-
-static void remember(gm_walk *w, struct skip *s)
-{
-    gm_tape *t = &w->t;
-    int64_t *now = realloc(s->live, (t->natom + 1) * sizeof *now);
-    if (now == NULL) {
-        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
-        return;
-    }
-    s->live = now;
-    s->natom = t->natom;
-    memcpy(now, t->live, t->natom * sizeof *now);
-}
-
-static void leave_out(gm_walk *w, struct skip *s)
-{
-    gm_tape *t = &w->t;
-    int64_t *delta = malloc((t->natom + 1) * sizeof *delta);
-    if (delta == NULL) {
-        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
-        return;
-    }
-    for (uint32_t i = 0; i < t->natom; i++)
-        delta[i] = t->live[i] - (i < s->natom ? s->live[i] : 0);
-    gm_tape_skip(t, delta, t->natom, s->times);
-    free(delta);
-}
-
 static void before_node(void *self, gm_tape *t, const gm_node *node)
 {
     gm_walk *w = self;
@@ -415,7 +454,7 @@ static void run_sequence(gm_walk *w)
         uint32_t reps = whole ? run->count : KEPT_REPS;
         for (uint32_t i = 0; i < reps && !w->t.failed; i++) {
             uint32_t at = whole || i < KEPT_REPS / 2 ? i : run->count - KEPT_REPS + i;
-            w->t.rep = whole ? -1 : rep + (int32_t)i;
+            w->t.rep = w->running = whole ? -1 : rep + (int32_t)i;
             for (uint32_t k = 0; k < run->n && !w->t.failed; k++)
                 run_block(w, run->first + at * run->n + k);
             if (whole || w->t.failed)
@@ -432,7 +471,7 @@ static void run_sequence(gm_walk *w)
             } else if (i == 1)
                 leave_out(w, &w->skip[w->nskip - 1]);
         }
-        w->t.rep = -1;
+        w->t.rep = w->running = -1;
         rep += whole ? 0 : KEPT_REPS + 1;
     }
 }
@@ -497,7 +536,7 @@ static void forward_and_backward(gm_walk *w)
         w->port[i] = GM_NONE;
     }
     reached(w, GM_AT_RETURNED);
-    gm_tape_region_end(t);
+    end_region(w);
     let_go(w, &w->caller);
     reached(w, GM_AT_HELD);
     if (!(w->job->flags & GM_WALK_TRAIN))
@@ -538,9 +577,10 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
     for (uint32_t i = 0; i < w->nskip; i++)
         free(w->skip[i].live);
     free(w->skip);
-    free(w->stack.tv);
-    free(w->model.tv);
-    free(w->caller.tv);
+    free(w->block.one);
+    free(w->stack.one);
+    free(w->model.one);
+    free(w->caller.one);
     free(w->cur);
     free(w->leaf);
     free(w->last);

@@ -129,11 +129,3 @@ unsigned gm_word_run(gm_tape *t, unsigned word, unsigned n, const gm_arg *arg, u
             gm_tv_unref(t, cast[i].tv);
     return nout;
 }
-
-void gm_tape_region_end(gm_tape *t)
-{
-    for (uint32_t i = 0; i < t->nleaf; i++) {
-        gm_tv_unref(t, t->leaf[i].cast);
-        t->leaf[i].cast = GM_NONE;
-    }
-}

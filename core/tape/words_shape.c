@@ -214,8 +214,11 @@ WORD(cat)
     gm_ext dim[GM_TV_DIMS];
     int d = gm_dim_at(t, arg[1].tv, &arg[0]);
     unsigned nd = t->tv[arg[1].tv].ndim;
+    unsigned parts = 0;
     for (unsigned i = 1; i < n; i++)
-        in[i - 1] = arg[i].tv;
+        if (arg[i].type == GM_ARG_TENSOR) /* operands may be left out */
+            in[parts++] = arg[i].tv;
+    n = parts + 1;
     node = gm_node_begin(t, word, n - 1, in);
     memcpy(dim, t->tv[in[0]].dim, sizeof dim);
     dtype = t->tv[in[0]].dtype;
@@ -339,7 +342,7 @@ WORD(fresh)
     return out[0] != GM_NONE;
 }
 
-/* heads(x, n): [batch, n, tokens, width], a view of [batch, tokens, n * width] or [batch, tokens, n, width], or x where it is that */
+/* heads(x, n): [batch, n, tokens, width], a view of [batch, tokens, n * width]; what has four dimensions has its heads first already */
 WORD(heads)
 {
     static const gm_ext one = {1, {0}};
@@ -347,12 +350,16 @@ WORD(heads)
     gm_arg a[3];
     memset(a, 0, sizeof a);
     UNUSED_WORD;
-    if (t->tv[x].ndim == 4 && gm_ext_same(t->tv[x].dim[1], arg[1].size)) {
+    if (t->tv[x].ndim == 4) {
         out[0] = gm_tv_ref(t, x);
         return 1;
     }
     a[0] = (gm_arg){.type = GM_ARG_TENSOR, .tv = x};
-    if (t->tv[x].ndim == 3) {
+    if (t->tv[x].ndim != 3) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "heads of what has none");
+        return 0;
+    }
+    {
         a[1].type = GM_ARG_LIST;
         a[1].n = 4;
         a[1].list[0] = t->tv[x].dim[0];
@@ -364,8 +371,7 @@ WORD(heads)
         }
         if (!gm_word_run(t, gm_word_find("view", 4), 2, a, &y))
             return 0;
-    } else
-        gm_tv_ref(t, y);
+    }
     a[0].tv = y;
     a[1] = (gm_arg){.type = GM_ARG_SIZE, .size = one};
     a[2] = (gm_arg){.type = GM_ARG_SIZE, .size = gm_ext_of(2)};

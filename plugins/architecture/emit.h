@@ -197,6 +197,7 @@ static inline uint32_t by_head(gpumem_emit *e, const char *name, uint32_t x, gpu
     gpumem_dim dim[GPUMEM_MAX_DIMS];
     unsigned n;
     uint32_t y;
+    gpumem_op *op;
     if (e->status != GPUMEM_OK)
         return GPUMEM_NONE;
     n = e->tensor[x].ndim;
@@ -206,7 +207,9 @@ static inline uint32_t by_head(gpumem_emit *e, const char *name, uint32_t x, gpu
     dim[n - 1] = heads;
     dim[n] = width;
     y = view_of(e, gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, e->tensor[x].dtype, n + 1, dim), x);
-    operate(e, GPUMEM_OP_VIEW, 0, name, x, GPUMEM_NONE, y);
+    op = operate(e, GPUMEM_OP_VIEW, 0, name, x, GPUMEM_NONE, y);
+    if (op)
+        op->attr[0] = heads.size;
     return y;
 }
 

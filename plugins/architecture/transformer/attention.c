@@ -233,7 +233,10 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
     s->k = rotated[1] = gpumem_emit_same(e, "k_rotated", s->k);
     op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, (unsigned)s->rotary, "rotary", 4, operand, 2, rotated);
     if (op)
+    {
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
+        op->attr[1] = (uint32_t)s->dim;
+    }
 }
 
 /* FalconAttention._split_heads: q is reshaped, k and v are broadcast to all heads and then reshaped: all three are new. */
