@@ -35,7 +35,6 @@ static gpumem_status reserve(gm_build *b, uint32_t scale, gpumem_error *err)
     if ((s = room(&e->tensor, sizeof *e->tensor, e->ntensor, &e->max_tensor, 48 * scale, MAX_TENSORS, err)) != GPUMEM_OK ||
         (s = room(&e->op, sizeof *e->op, e->nop, &e->max_op, 48 * scale, MAX_TENSORS, err)) != GPUMEM_OK ||
         (s = room(&e->operand, sizeof *e->operand, e->noperand, &e->max_operand, 192 * scale, 8 * MAX_TENSORS, err)) != GPUMEM_OK ||
-        (s = room(&e->rule, sizeof *e->rule, e->nrule, &e->max_rule, scale, MAX_TENSORS, err)) != GPUMEM_OK ||
         (s = room(&e->string, 1, e->nstring, &e->max_string, 4096 * scale, MAX_STRINGS, err)) != GPUMEM_OK)
         return s;
     return GPUMEM_OK;
@@ -266,7 +265,7 @@ static gpumem_status run_primitive(gm_build *b, const gm_step *st, const gpumem_
 
 static gm_emit_mark mark_of(const gpumem_emit *e)
 {
-    return (gm_emit_mark){e->ntensor, e->nop, e->noperand, e->nsym, e->nrule, e->nstring};
+    return (gm_emit_mark){e->ntensor, e->nop, e->noperand, e->nsym, e->nstring};
 }
 
 static void rewind_to(gpumem_emit *e, gm_emit_mark m)
@@ -275,7 +274,6 @@ static void rewind_to(gpumem_emit *e, gm_emit_mark m)
     e->nop = m.nop;
     e->noperand = m.noperand;
     e->nsym = m.nsym;
-    e->nrule = m.nrule;
     e->nstring = m.nstring;
     e->status = GPUMEM_OK;
 }

@@ -47,31 +47,10 @@ static const char *op_wrong(const gpumem_emit *e, uint32_t i)
     for (uint32_t k = 0; k < n; k++)
         if (e->operand[op->operand + k] >= e->ntensor && !(k < op->nin && e->operand[op->operand + k] == GPUMEM_NONE))
             return "an operand is no tensor";
-    if (op->rule != GPUMEM_NONE && op->rule >= e->nrule)
-        return "an operator's rule is none that was given";
+    if (op->rule != GPUMEM_NONE && !name_ok(e, op->rule))
+        return "an operator's rule is outside of the string table";
     if (op->kind == GPUMEM_OP_OTHER && op->rule == GPUMEM_NONE)
         return "an operator of the component's own has no rule";
-    return NULL;
-}
-
-static const char *rule_wrong(const gpumem_rule *r)
-{
-    uint32_t moments = (uint32_t)r->nforward + r->nbackward;
-    if (r->nown > GPUMEM_MAX_OWN || r->nkept > r->nown || moments > GPUMEM_MAX_MOMENTS)
-        return "a rule has too many tensors of its own, or too many moments";
-    for (uint32_t i = 0; i < GPUMEM_MAX_OPERANDS; i++)
-        if (r->grad[i] >= GPUMEM_GRAD_END || r->order[i] >= GPUMEM_ORDER_END)
-            return "a rule has a gradient or an order that there is not";
-    for (uint32_t i = 0; i < 4; i++)
-        if (r->out[i] >= GPUMEM_OUT_END)
-            return "a rule has an output that there is not";
-    for (uint32_t i = 0; i < r->nown; i++)
-        if (r->own[i].dtype >= GPUMEM_DTYPE_END || r->own[i].scope >= GPUMEM_LIVES_END ||
-            (r->own[i].like == 255 ? r->own[i].count.den == 0 : r->own[i].like >= GPUMEM_MAX_OPERANDS))
-            return "a rule's own tensor has no sensible size";
-    for (uint32_t i = 0; i < moments; i++)
-        if (r->moment[i].verb > GPUMEM_DROP || r->moment[i].what > GPUMEM_THE_OWN)
-            return "a rule has a moment that there is not";
     return NULL;
 }
 
@@ -88,16 +67,14 @@ static const char *symbol_wrong(const gpumem_emit *e, uint32_t i)
 const char *gm_emitted_wrong(const gpumem_emit *e, gm_emit_mark m, const uint32_t *out, uint32_t nout)
 {
     const char *wrong = NULL;
-    if (e->ntensor < m.ntensor || e->nop < m.nop || e->noperand < m.noperand || e->nsym < m.nsym || e->nrule < m.nrule || e->nstring < m.nstring ||
-        e->ntensor > e->max_tensor || e->nop > e->max_op || e->noperand > e->max_operand || e->nsym > e->max_sym || e->nrule > e->max_rule ||
+    if (e->ntensor < m.ntensor || e->nop < m.nop || e->noperand < m.noperand || e->nsym < m.nsym || e->nstring < m.nstring ||
+        e->ntensor > e->max_tensor || e->nop > e->max_op || e->noperand > e->max_operand || e->nsym > e->max_sym ||
         e->nstring > e->max_string)
         return "its counts went backwards, or beyond the space that it was given";
     for (uint32_t i = m.nsym; wrong == NULL && i < e->nsym; i++)
         wrong = symbol_wrong(e, i);
     for (uint32_t i = m.ntensor; wrong == NULL && i < e->ntensor; i++)
         wrong = tensor_wrong(e, i);
-    for (uint32_t i = m.nrule; wrong == NULL && i < e->nrule; i++)
-        wrong = rule_wrong(&e->rule[i]);
     for (uint32_t i = m.nop; wrong == NULL && i < e->nop; i++)
         wrong = op_wrong(e, i);
     for (uint32_t i = 0; wrong == NULL && i < nout; i++)

@@ -417,7 +417,6 @@ static gpumem_status finish(gm_build *b, gpumem_error *err)
     d->nblock = b->nblock;
     d->nsequence = b->nsequence;
     d->nrun = gm_runs_find(m->sequence, b->nsequence, m->run);
-    d->nrule = b->e->nrule;
     d->nstring = b->e->nstring;
     d->sym = b->e->sym;
     d->tensor = b->e->tensor;
@@ -428,7 +427,6 @@ static gpumem_status finish(gm_build *b, gpumem_error *err)
     d->block = m->block;
     d->sequence = m->sequence;
     d->run = m->run;
-    d->rule = b->e->rule;
     d->string = b->e->string;
     d->dim = m->dim;
     return GPUMEM_OK;

@@ -180,7 +180,6 @@ void gpumem_model_free(gpumem_model *m)
     free(m->e.tensor);
     free(m->e.op);
     free(m->e.operand);
-    free(m->e.rule);
     free(m->e.string);
     free(m->block);
     free(m->port);

@@ -4,43 +4,149 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- collecting ---- */
+/* ---- collecting ----
+ *
+ * A moment is a count of allocations by size.  Of two moments one can never be the higher one where the other covers it: sizes are
+ * numbers times products of symbols, rounded up, so what one has more of a product pays for what it has less of that product, or of
+ * one that divides it, as long as the difference also pays for all roundings. */
 
-typedef struct row { int32_t *times; uint32_t n; } row; /* by atom */
+#define MAX_GROUPS 48
+typedef struct row {
+    int64_t group[MAX_GROUPS]; /* bytes before rounding, by product of symbols; [0]: constants */
+    int32_t *times;            /* by atom */
+    uint32_t n;
+} row;
 typedef struct collector {
     row *row[GM_NPEAK];
     uint32_t n[GM_NPEAK], max[GM_NPEAK], natom;
     int phase;
-    gpumem_count *atom;
+    gpumem_count *atom, product[MAX_GROUPS]; /* of a group: its symbols */
+    uint8_t *group; /* by atom */
+    uint8_t divides[MAX_GROUPS][MAX_GROUPS]; /* product i divides product k */
+    uint32_t ngroup, ngrouped, max_grouped, rounding;
     gm_symbols *symbols;
+    int32_t *times; /* of the moment that is looked at */
+    uint32_t max_times;
     bool failed;
 } collector;
 
-static int32_t at(const row *r, uint32_t i) { return i < r->n ? r->times[i] : 0; }
-
-/* Is a at least b, whatever the sizes are? */
-static bool covers(const row *a, const gm_tape *t)
+/* Is a's product a multiple of b's that cannot be less?  What is subtracted from can be 0. */
+static bool divides(const gm_symbols *s, const gpumem_count *b, const gpumem_count *a)
 {
-    for (uint32_t i = 0; i < t->natom; i++)
-        if (at(a, i) < t->live[i])
+    bool used[4] = {false, false, false, false};
+    for (int i = 0; i < 4 && b->sym[i]; i++) {
+        int k = 0;
+        while (k < 4 && (used[k] || a->sym[k] != b->sym[i]))
+            k++;
+        if (k == 4)
+            return false;
+        used[k] = true;
+    }
+    for (int k = 0; k < 4 && a->sym[k]; k++)
+        if (!used[k] && s->sym[a->sym[k]].op == GPUMEM_SYM_SUB)
             return false;
     return true;
 }
 
-static bool covered(const row *a, const gm_tape *t)
+static void group_atoms(collector *c, const gm_tape *t)
 {
-    for (uint32_t i = 0; i < a->n; i++)
-        if (a->times[i] > (i < t->natom ? t->live[i] : 0))
+    if (t->natom > c->max_grouped) {
+        uint32_t max = t->natom * 2 + 64;
+        uint8_t *now = realloc(c->group, max);
+        if (now == NULL) {
+            c->failed = true;
+            return;
+        }
+        c->group = now;
+        c->max_grouped = max;
+    }
+    for (; c->ngrouped < t->natom; c->ngrouped++) {
+        gpumem_count p = t->atom[c->ngrouped].count;
+        uint32_t g = 0;
+        while (g < c->ngroup && memcmp(c->product[g].sym, p.sym, sizeof p.sym) != 0)
+            g++;
+        if (g == MAX_GROUPS) {
+            c->failed = true; /* far more than any model has */
+            return;
+        }
+        if (g == c->ngroup) {
+            c->product[c->ngroup++] = p;
+            for (uint32_t i = 0; i <= g; i++) {
+                c->divides[i][g] = divides(t->symbols, &c->product[i], &p);
+                c->divides[g][i] = divides(t->symbols, &p, &c->product[i]);
+            }
+        }
+        c->group[c->ngrouped] = (uint8_t)g;
+    }
+}
+
+/* Does the surplus pay for what is missing?  A product is at least as large as one that divides it. */
+static bool pays(const collector *c, const int64_t *a, const int64_t *b, int64_t rounding)
+{
+    int64_t left[MAX_GROUPS], missing;
+    bool lacking = false;
+    for (uint32_t g = 0; g < c->ngroup; g++) {
+        left[g] = a[g] - b[g];
+        lacking |= left[g] < 0;
+    }
+    left[0] -= rounding;
+    if (!lacking && left[0] >= 0)
+        return true;
+    for (uint32_t g = 0; g < c->ngroup; g++) {
+        missing = -left[g];
+        for (uint32_t k = 0; missing > 0 && k < c->ngroup; k++)
+            if (left[k] > 0 && c->divides[g][k]) {
+                int64_t take = left[k] < missing ? left[k] : missing;
+                left[k] -= take;
+                missing -= take;
+            }
+        if (missing > 0)
             return false;
+    }
     return true;
+}
+
+/* What the roundings of b's allocations can cost, where a does not have them too. */
+static int64_t roundings(const collector *c, const row *a, const row *b)
+{
+    int64_t n = 0;
+    for (uint32_t i = 0; i < b->n; i++) {
+        int32_t more = b->times[i] - (i < a->n ? a->times[i] : 0);
+        n += more > 0 && c->group[i] ? more : 0;
+    }
+    return n * (c->rounding - 1);
+}
+
+static bool covers(const collector *c, const row *a, const row *b)
+{
+    return pays(c, a->group, b->group, 0) && pays(c, a->group, b->group, roundings(c, a, b));
 }
 
 static void add(collector *c, gm_tape *t, int phase)
 {
-    row *r = c->row[phase], fresh;
     uint32_t n = c->n[phase], kept = 0;
-    for (uint32_t i = n; i-- > 0;) /* the latest are the likeliest */
-        if (covers(&r[i], t)) {
+    row *r = c->row[phase], fresh;
+    group_atoms(c, t);
+    memset(fresh.group, 0, c->ngroup * sizeof *fresh.group);
+    fresh.n = t->natom;
+    if (t->natom > c->max_times) {
+        int32_t *now = realloc(c->times, (t->natom * 2 + 64) * sizeof *now);
+        if (now == NULL)
+            c->failed = true;
+        else {
+            c->times = now;
+            c->max_times = t->natom * 2 + 64;
+        }
+    }
+    if (c->failed)
+        return;
+    fresh.times = c->times;
+    for (uint32_t i = 0; i < t->natom; i++) {
+        fresh.times[i] = (int32_t)t->live[i];
+        fresh.group[c->group[i]] += t->live[i] * (int64_t)(t->atom[i].count.num / t->atom[i].count.den);
+    }
+    for (uint32_t i = n; i-- > 0;) { /* the latest are the likeliest */
+        if (covers(c, &r[i], &fresh)) {
             if (i + 1 < n) {
                 row moved = r[i];
                 r[i] = r[n - 1];
@@ -48,8 +154,9 @@ static void add(collector *c, gm_tape *t, int phase)
             }
             return;
         }
+    }
     for (uint32_t i = 0; i < n; i++) {
-        if (covered(&r[i], t))
+        if (covers(c, &fresh, &r[i]))
             free(r[i].times);
         else
             r[kept++] = r[i];
@@ -65,14 +172,13 @@ static void add(collector *c, gm_tape *t, int phase)
         c->row[phase] = now;
         c->max[phase] = max;
     }
-    fresh.n = t->natom;
     fresh.times = malloc((t->natom + 1) * sizeof *fresh.times);
     if (fresh.times == NULL) {
         c->failed = true;
         return;
     }
-    for (uint32_t i = 0; i < t->natom; i++)
-        fresh.times[i] = (int32_t)t->live[i];
+    memcpy(fresh.times, c->times, t->natom * sizeof *fresh.times);
+    memset(fresh.group + c->ngroup, 0, (MAX_GROUPS - c->ngroup) * sizeof *fresh.group);
     c->row[phase][c->n[phase]++] = fresh;
 }
 
@@ -142,6 +248,8 @@ gpumem_status gm_peaks_new(gm_arena *arena, const gm_walk_job *job, const gm_sym
     memset(&c, 0, sizeof c);
     memset(out, 0, sizeof *out);
     c.symbols = &out->symbols;
+    c.rounding = job->rounding;
+    c.ngroup = 1; /* constants */
     s = gm_walk_run(job, symbols, &to, err);
     if (s == GPUMEM_OK && c.failed)
         s = gm_no_memory(err);
@@ -153,6 +261,8 @@ gpumem_status gm_peaks_new(gm_arena *arena, const gm_walk_job *job, const gm_sym
         free(c.row[k]);
     }
     free(c.atom);
+    free(c.group);
+    free(c.times);
     return s;
 }
 

@@ -1,13 +1,15 @@
-/* The walk at one point, told event by event. */
+/* The walk at one point, told event by event, and what its peak is made of. */
 #include "base/error.h"
 #include "plan/plan.h"
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct teller {
     const gpumem_plan *plan;
     uint64_t live;
     unsigned phase;
-    void (*each)(void *self, const gpumem_event *event);
+    bool ended;
+    int (*each)(void *self, const gpumem_event *event);
     void *self;
 } teller;
 
@@ -21,27 +23,32 @@ static uint64_t bytes_of(const teller *w, const gm_tape *t, uint32_t atom)
 static void event(void *self, gm_tape *t, uint32_t storage, int sign)
 {
     teller *w = self;
-    uint64_t n = bytes_of(w, t, t->storage[storage].atom);
-    gpumem_event e = {w->phase, sign, n, 0, t->storage[storage].label};
-    w->live = sign > 0 ? w->live + n : w->live - n;
+    const gm_storage *s = &t->storage[storage];
+    gpumem_event e = {w->phase, sign, s->is, t->label, t->position, s->label, bytes_of(w, t, s->atom), 0};
+    if (w->ended)
+        return;
+    w->live = sign > 0 ? w->live + e.bytes : w->live - e.bytes;
     e.live = w->live;
-    w->each(w->self, &e);
+    if (w->each(w->self, &e)) {
+        w->ended = true;
+        t->stop = true;
+    }
 }
 
 static void reached(void *self, gm_tape *t, int at)
 {
     teller *w = self;
-    gpumem_event e = {w->phase, 0, 0, w->live, GPUMEM_NONE};
-    (void)t;
-    w->each(w->self, &e);
-    if (at == GM_AT_HELD)
-        w->phase = GPUMEM_BACKWARD;
+    gpumem_event e = {.phase = w->phase, .op = GPUMEM_NONE, .maker = GPUMEM_NONE, .position = t->position, .live = w->live};
+    if (w->ended || at == GM_AT_RETURNED)
+        return;
+    w->ended = w->each(w->self, &e) != 0;
+    w->phase = GPUMEM_BACKWARD;
 }
 
-gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *point, void (*each)(void *self, const gpumem_event *event), void *self,
+gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *point, int (*each)(void *self, const gpumem_event *event), void *self,
                                 gpumem_error *err)
 {
-    teller w = {plan, 0, GPUMEM_FORWARD, each, self};
+    teller w = {plan, 0, GPUMEM_FORWARD, false, each, self};
     gm_walk_listener to = {&w, NULL, event, reached};
     gm_walk_job job = plan->walk;
     const gpumem_description *d = &plan->model->d;
@@ -49,7 +56,7 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
     gm_symbols symbols;
     gpumem_status s;
     if (plan->peaks[0] == NULL)
-        return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the set does not say what its operators keep");
+        return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the set does not say what its operators make, one by one");
     if ((s = gpumem_plan_evaluate(plan, point, &r, err)) != GPUMEM_OK)
         return s;
     memset(&symbols, 0, sizeof symbols);
@@ -62,5 +69,88 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
     gm_symbols_know(&symbols);
     w.live = r.held_for_backward - r.kept;
     job.flags |= GM_WALK_WHOLE;
-    return gm_walk_run(&job, &symbols, &to, err);
+    s = gm_walk_run(&job, &symbols, &to, err);
+    return w.ended ? GPUMEM_OK : s;
+}
+
+/* ---- the peak ---- */
+
+typedef struct finder {
+    uint64_t best, at, event; /* the highest so far, the number of its event, and of this one */
+    gpumem_share *share;      /* by operator, twice: activations, gradients; NULL: the first pass */
+    const gpumem_description *d;
+    gpumem_moment *out;
+} finder;
+
+static int find(void *self, const gpumem_event *e)
+{
+    finder *f = self;
+    f->event++;
+    if (e->sign > 0 && e->live > f->best) {
+        f->best = e->live;
+        f->at = f->event;
+    }
+    return 0;
+}
+
+static int gather(void *self, const gpumem_event *e)
+{
+    finder *f = self;
+    f->event++;
+    if (e->sign && e->maker < f->d->nop) {
+        gpumem_share *s = &f->share[e->maker * 2 + (e->is == GPUMEM_IS_GRADIENTS)];
+        /* what becomes a gradient was made as something else */
+        if (e->sign < 0 && s->count == 0)
+            s = &f->share[e->maker * 2];
+        s->bytes = e->sign > 0 ? s->bytes + e->bytes : s->bytes - e->bytes;
+        s->count = e->sign > 0 ? s->count + 1 : s->count - 1;
+    }
+    if (f->event < f->at)
+        return 0;
+    f->out->phase = e->phase;
+    f->out->op = e->op;
+    f->out->layer = f->d->block[f->d->sequence[e->position]].layer == GPUMEM_NONE ? GPUMEM_NONE : e->position;
+    f->out->bytes = e->live;
+    return 1;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const gpumem_share *x = a, *y = b;
+    return x->bytes != y->bytes ? (x->bytes < y->bytes ? 1 : -1) : x->op < y->op ? -1 : x->op > y->op;
+}
+
+gpumem_status gpumem_plan_peak(const gpumem_plan *plan, const gpumem_point *point, gpumem_moment *out, gpumem_share *share, size_t max,
+                               gpumem_error *err)
+{
+    const gpumem_description *d = &plan->model->d;
+    finder f = {.d = d, .out = out};
+    gpumem_result r;
+    gpumem_status s;
+    memset(out, 0, sizeof *out);
+    if ((s = gpumem_plan_evaluate(plan, point, &r, err)) != GPUMEM_OK)
+        return s;
+    if (plan->peaks[0] && r.phase[2] >= r.phase[0] && r.phase[2] >= r.phase[1]) {
+        *out = (gpumem_moment){.phase = GPUMEM_STEP, .op = GPUMEM_NONE, .layer = GPUMEM_NONE, .bytes = r.phase[2]};
+        return GPUMEM_OK;
+    }
+    if ((s = gpumem_plan_trace(plan, point, find, &f, err)) != GPUMEM_OK)
+        return s;
+    f.share = calloc(d->nop * 2u + 1, sizeof *f.share);
+    if (f.share == NULL)
+        return gm_no_memory(err);
+    f.event = 0;
+    s = gpumem_plan_trace(plan, point, gather, &f, err);
+    for (uint32_t i = 0; i < d->nop * 2; i++) {
+        f.share[i].op = i / 2;
+        f.share[i].is = i & 1 ? GPUMEM_IS_GRADIENTS : GPUMEM_IS_ACTIVATIONS;
+        *(i & 1 ? &out->gradients : &out->activations) += f.share[i].bytes;
+    }
+    qsort(f.share, d->nop * 2u, sizeof *f.share, by_bytes);
+    while (out->nshare < max && out->nshare < d->nop * 2u && f.share[out->nshare].bytes) {
+        share[out->nshare] = f.share[out->nshare];
+        out->nshare++;
+    }
+    free(f.share);
+    return s;
 }

@@ -96,7 +96,7 @@ static gpumem_status check_functions(const check *c, const gpumem_plugin *p)
     case GPUMEM_KIND_OPTIMIZER:
         return p->ops.optimizer->account ? GPUMEM_OK : refuse(c, "its function 'account' is missing");
     case GPUMEM_KIND_ACTIVATION:
-        return p->ops.activation->rule || p->ops.activation->account ? GPUMEM_OK : refuse(c, "it has neither 'rule' nor 'account'");
+        return p->ops.activation->account ? GPUMEM_OK : refuse(c, "its function 'account' is missing");
     default:
         return refuse(c, "plugins of this kind are not used yet");
     }

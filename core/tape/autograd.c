@@ -42,6 +42,7 @@ static uint32_t node_slot(gm_tape *t)
         t->node[i].grad[k] = GM_NONE;
     t->node[i].seq = t->seq++;
     t->node[i].label = t->label;
+    t->node[i].position = t->position;
     t->node[i].rep = t->rep;
     return i;
 }
@@ -176,8 +177,6 @@ void gm_node_output(gm_tape *t, uint32_t node, uint32_t tv, unsigned out)
     t->tv[tv].node = node;
     t->tv[tv].out = (uint8_t)out;
     n->refs++;
-    if (out == 0)
-        meta_of(&t->tv[tv], &n->outmeta);
     if (out + 1u > n->nout)
         n->nout = (uint8_t)(out + 1);
 }
@@ -323,6 +322,7 @@ static void run_node(gm_tape *t, uint32_t node)
     unsigned nin = t->node[node].nin, nsaved = t->node[node].nsaved;
     bool hooked, any = false;
     t->label = t->node[node].label;
+    t->position = t->node[node].position;
     if (t->node[node].leaf != GM_NONE) {
         gather(t, node);
         return;
@@ -340,6 +340,7 @@ static void run_node(gm_tape *t, uint32_t node)
         if (hooked)
             memcpy(t->node[node].saved, held, sizeof held);
         t->label = t->node[node].label;
+        t->position = t->node[node].position;
         gm_derive(t, node, g, res);
         if (hooked) { /* what was made again goes with the function that asked for it */
             memcpy(t->node[node].saved, kept, sizeof kept);

@@ -464,7 +464,7 @@ static bool parse(gm_rules *r, rule *x, gpumem_error *err)
     x->bad = true;
     while (at < end) {
         const char *eol = memchr(at, '\n', (size_t)(end - at));
-        p.start = head ? x->name - 5 : at;
+        p.start = at;
         p.p = at;
         p.end = eol ? eol : end;
         if (head ? !parse_head(&p) : !at_end(&p) && !parse_statement(&p))
@@ -487,6 +487,28 @@ uint32_t gm_rules_find(gm_rules *r, const char *name, gpumem_error *err)
             return r->rule[i].bad ? GM_NONE : i;
         }
     return GM_NONE;
+}
+
+uint32_t gm_rules_add(gm_rules *r, const char *name, const char *text, gpumem_error *err)
+{
+    rule *now, *x;
+    for (uint32_t i = 0; i < r->nrule; i++)
+        if (r->rule[i].body == text)
+            return r->rule[i].bad ? GM_NONE : i;
+    now = grown(r->rule, sizeof *r->rule, r->nrule, &r->max_rule);
+    if (now == NULL) {
+        gm_no_memory(err);
+        return GM_NONE;
+    }
+    r->rule = now;
+    x = &r->rule[r->nrule++];
+    memset(x, 0, sizeof *x);
+    x->name = name;
+    x->nname = strlen(name);
+    x->body = text;
+    x->nbody = strlen(text);
+    x->line = 1;
+    return parse(r, x, err) ? r->nrule - 1 : GM_NONE;
 }
 
 /* ---- running ---- */

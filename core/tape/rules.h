@@ -23,7 +23,8 @@ gpumem_status gm_rules_new(const char *text, size_t n, const char *file, gm_rule
 void gm_rules_free(gm_rules *r);
 /* A rule, parsed when it is first asked for; GM_NONE: there is none.  A syntax error is in err, and gives GM_NONE too. */
 uint32_t gm_rules_find(gm_rules *r, const char *name, gpumem_error *err);
-/* One more rule, from a component. */
+/* One more rule, a component's own: text is what follows a name. */
+uint32_t gm_rules_add(gm_rules *r, const char *name, const char *text, gpumem_error *err);
 /* Runs a rule; meta: of the results as the operator describes them, for described(i) and described_dtype; out: its results, owned.  Returns how many; what went wrong is in the tape. */
 unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t rule, unsigned nin, const uint32_t *in, unsigned nattr, const uint32_t *attr, unsigned nmeta,
                      const gm_meta *meta, uint32_t *out);

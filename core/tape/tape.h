@@ -41,7 +41,7 @@ typedef struct gm_meta { /* of an input: what its gradient has to look like */
 } gm_meta;
 
 typedef struct gm_node {
-    uint32_t refs, seq, deps, label;
+    uint32_t refs, seq, deps, label, position;
     int32_t rep; /* of the walk */
     uint16_t word;
     uint8_t nin, nout, nsaved;
@@ -51,9 +51,8 @@ typedef struct gm_node {
     uint32_t edge0; /* in the tape's edges and metas */
     uint32_t saved[GM_NODE_SAVED]; /* tensors; of a hooked node: places in its frame */
     uint32_t grad[GM_NODE_OUTS];   /* that have arrived, by output */
-    gm_meta outmeta;               /* of output 0 */
     int64_t a, b;                  /* the word's own */
-    gm_ext x[2];
+    gm_ext x[GM_NODE_OUTS]; /* of split: the parts */
 } gm_node;
 
 typedef struct gm_tape_leaf { uint32_t node, grad, cast; int32_t rep; bool has_grad, trains; } gm_tape_leaf;
@@ -102,7 +101,7 @@ struct gm_tape {
     struct gm_once { const char *name; size_t nname; uint32_t tv; } once[8]; /* made where first needed, held by the decoder */
     uint32_t nonce;
 
-    uint32_t label; /* of what is made now */
+    uint32_t label, position; /* of what is made now; of the block that runs */
     int32_t rep;
     bool in_backward;
 

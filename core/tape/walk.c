@@ -388,6 +388,7 @@ static bool replay(void *self, gm_tape *t, uint32_t frame)
         }
     }
     t->replaying = frame;
+    t->position = position;
     t->rep = w->running = t->frame[frame].rep;
     t->packing = GM_NONE;
     t->repacked = 0;
@@ -415,6 +416,7 @@ static void run_block(gm_walk *w, uint32_t position)
 {
     const gpumem_block *b = &w->d->block[w->d->sequence[position]];
     bool checkpointed = b->layer != GPUMEM_NONE && (w->job->flags & GM_WALK_CHECKPOINT) && (w->job->flags & GM_WALK_TRAIN);
+    w->t.position = position;
     prepare(w, b);
     import_ports(w, b, position);
     if (checkpointed && !w->t.failed)
@@ -627,6 +629,8 @@ gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool e
         else
             snprintf(name, sizeof name, variant ? "%s.%s" : "%s", kind ? kind : "", variant);
         rule[i] = gm_rules_find(rules, name, &own);
+        if (rule[i] == GM_NONE && own.status == GPUMEM_OK && op->rule != GPUMEM_NONE)
+            rule[i] = gm_rules_add(rules, d->string + op->name, d->string + op->rule, &own);
         if (rule[i] == GM_NONE && own.status != GPUMEM_OK) {
             if (err)
                 *err = own;

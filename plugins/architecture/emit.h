@@ -234,20 +234,10 @@ static inline uint32_t all_heads(gpumem_emit *e, uint32_t x, gpumem_dim width)
 /* An operator that makes a new tensor from what is small, or from nothing. */
 static inline void make_new(gpumem_emit *e, const char *name, uint32_t from, uint32_t y)
 {
-    gpumem_rule *rule;
     gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, name, from, GPUMEM_NONE, y);
-    if (!op)
-        return;
-    if (e->nrule == e->max_rule) {
-        gpumem_emit_fail(e, GPUMEM_ESPACE);
-        return;
-    }
-    rule = &e->rule[e->nrule];
-    memset(rule, 0, sizeof *rule); /* a new output, nothing else */
-    rule->nforward = 1;
-    rule->moment[0].verb = GPUMEM_MAKE;
-    rule->moment[0].what = GPUMEM_THE_OUT;
-    op->rule = e->nrule++;
+    uint32_t rule = gpumem_emit_string(e, "x?\n  y = described(0)\n  return y\n");
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
 }
 
 static inline uint32_t cast(gpumem_emit *e, uint32_t x, unsigned dtype)

@@ -87,15 +87,16 @@ static const gpumem_precision_ops ops = {sizeof ops, WHAT == null_assign ? NULL 
 
 #elif IS_ACTIVATION
 
-static gpumem_status rule(const gpumem_args *args, const gpumem_job *job, uint32_t op, gpumem_rule *out)
+static gpumem_status nothing(const gpumem_args *args, const gpumem_job *job, gpumem_claim *out, uint32_t max, uint32_t *n)
 {
     (void)args;
     (void)job;
-    (void)op;
-    memset(out, 0, sizeof *out);
+    (void)out;
+    (void)max;
+    *n = 0;
     return GPUMEM_OK;
 }
-static const gpumem_activation_ops ops = {sizeof ops, WHAT == null_rule ? NULL : rule, NULL};
+static const gpumem_activation_ops ops = {sizeof ops, WHAT == null_rule ? NULL : nothing};
 #define KIND GPUMEM_KIND_ACTIVATION
 #define OPS .activation = &ops
 

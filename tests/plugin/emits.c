@@ -3,17 +3,6 @@
 
 static gpumem_dim dim(uint64_t size) { return gpumem_dim_of(size, 0, 0); }
 
-static gpumem_rule *add_rule(gpumem_emit *e, gpumem_op *op)
-{
-    if (e->nrule == e->max_rule) {
-        gpumem_emit_fail(e, GPUMEM_ESPACE);
-        return NULL;
-    }
-    memset(&e->rule[e->nrule], 0, sizeof *e->rule);
-    op->rule = e->nrule;
-    return &e->rule[e->nrule++];
-}
-
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
     static const gpumem_dim none = {0, 0, 0, 0};
@@ -75,7 +64,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     else if (IS("operand tensor"))
         e->operand[op->operand] = 0x7fffffff;
     else if (IS("rule"))
-        op->rule = 5;
+        op->rule = 0x7fffffff;
     else if (IS("other without rule"))
         op->kind = GPUMEM_OP_OTHER;
     else if (IS("symbol of later")) {
@@ -101,30 +90,6 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         out[0] = 0x7fffffff;
     } else if (IS("no output")) {
         out[0] = GPUMEM_NONE;
-    } else if (IS("own") || IS("kept") || IS("moments") || IS("grad") || IS("out") || IS("own size") || IS("own like") || IS("moment")) {
-        gpumem_rule *r = add_rule(e, op);
-        if (!r)
-            return GPUMEM_ESPACE;
-        r->nown = 1;
-        r->own[0].like = 0;
-        if (IS("own"))
-            r->nown = GPUMEM_MAX_OWN + 1;
-        else if (IS("kept"))
-            r->nkept = 2;
-        else if (IS("moments"))
-            r->nforward = r->nbackward = 40;
-        else if (IS("grad"))
-            r->grad[3] = 99;
-        else if (IS("out"))
-            r->out[1] = 99;
-        else if (IS("own size"))
-            r->own[0].like = 255;
-        else if (IS("own like"))
-            r->own[0].like = 16;
-        else {
-            r->nforward = 1;
-            r->moment[0].what = 99;
-        }
     } else if (IS("much")) { /* more than there is room for at first */
         for (unsigned i = 0; i < 3000; i++)
             gpumem_emit_weight(e, "more", GPUMEM_FAMILY_MATRIX, dim(3), dim(5));

@@ -313,7 +313,7 @@ static const struct way { const char *what; gpumem_kind kind; const char *messag
     {"huge_table", GPUMEM_KIND_OPTIMIZER, "its table of functions has "},
     {"null_account", GPUMEM_KIND_OPTIMIZER, "its function 'account' is missing"},
     {"null_assign", GPUMEM_KIND_PRECISION, "its function 'assign' is missing"},
-    {"null_rule", GPUMEM_KIND_ACTIVATION, "it has neither 'rule' nor 'account'"},
+    {"null_rule", GPUMEM_KIND_ACTIVATION, "its function 'account' is missing"},
     {"component_name", GPUMEM_KIND_ARCHITECTURE, "component 'one' of the manifest is 'two' in the library"},
     {"component_count", GPUMEM_KIND_ARCHITECTURE, "the manifest names 1 components, the library has 7"},
     {"null_describe", GPUMEM_KIND_ARCHITECTURE, "component 'one' has no function"},

@@ -297,13 +297,30 @@ typedef struct gpumem_line { /* one line of an estimate */
 GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines);
 /* Every allocation and release of a step at one point, in their order, layer by layer. */
 typedef struct gpumem_event {
-    unsigned phase;     /* GPUMEM_FORWARD or GPUMEM_BACKWARD */
-    int sign;           /* 1: made; -1: gone; 0: the end of a phase */
+    unsigned phase;       /* GPUMEM_FORWARD, GPUMEM_BACKWARD */
+    int sign;             /* 1: made; -1: gone; 0: the end of a phase */
+    unsigned is;          /* GPUMEM_IS_ACTIVATIONS or GPUMEM_IS_GRADIENTS */
+    uint32_t op;          /* of the description, or GPUMEM_NONE: what makes or drops it */
+    uint32_t position;    /* of the block, in the description's sequence */
+    uint32_t maker;       /* operator that made it */
     uint64_t bytes, live; /* of this one, rounded; of all that live now, what lives all the time included */
-    uint32_t op;        /* of the description, or GPUMEM_NONE: what made it */
 } gpumem_event;
-GPUMEM_EXPORT gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *point, void (*each)(void *self, const gpumem_event *event), void *self,
-                                              gpumem_error *err);
+/* EUNSUP where the plan does not walk.  The callback returns nonzero to end it early. */
+GPUMEM_EXPORT gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *point, int (*each)(void *self, const gpumem_event *event),
+                                              void *self, gpumem_error *err);
+
+typedef struct gpumem_share { unsigned is; uint32_t op; uint64_t bytes, count; } gpumem_share; /* what one operator has made: allocations that live */
+typedef struct gpumem_moment { /* of the peak */
+    unsigned phase;     /* GPUMEM_FORWARD, GPUMEM_BACKWARD or GPUMEM_STEP */
+    uint32_t op;        /* that makes the last of it, or GPUMEM_NONE: the optimizer */
+    uint32_t layer;     /* its layer, or GPUMEM_NONE */
+    uint64_t bytes;     /* all that lives */
+    uint64_t gradients, activations; /* that live then */
+    size_t nshare;      /* how many operators have made what lives, or at most max */
+} gpumem_moment;
+/* What the peak of a step is made of; shares: the largest first, at most max. */
+GPUMEM_EXPORT gpumem_status gpumem_plan_peak(const gpumem_plan *plan, const gpumem_point *point, gpumem_moment *out, gpumem_share *share, size_t max,
+                                             gpumem_error *err);
 /* Does the plan know everything that lives?  If not, only weights, between_steps and the lines are right. */
 GPUMEM_EXPORT bool gpumem_plan_complete(const gpumem_plan *plan);
 /* Did the config's quantisation choose the precision? */

@@ -175,11 +175,12 @@ enum gpumem_scan {
 };
 enum gpumem_loss { GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN };
 #define GPUMEM_NATTR 8
+#define GPUMEM_MAX_OPERANDS 16 /* inputs and outputs of an operator */
 typedef struct gpumem_op {
     uint32_t name;    /* in the string table */
     uint32_t operand; /* nin inputs, then nout outputs: tensor indices in operand[] from here on */
     uint8_t kind, variant, nin, nout;
-    uint32_t rule;    /* the component's own rule, used where the activation plugin has none; or GPUMEM_NONE */
+    uint32_t rule;    /* in the string table: the component's own rule, as text (docs/rules.md), used where the activation plugin has none; or GPUMEM_NONE */
     uint32_t step;    /* of its block: what GPUMEM_LIVES_STEP ends with; the host fills it in */
     uint32_t attr[GPUMEM_NATTR];
 } gpumem_op;
@@ -196,10 +197,9 @@ typedef struct gpumem_block {
 /* sequence[first .. first + n) of blocks, count times: [embed][(s s s s s f) x10][s s][head] */
 typedef struct gpumem_run { uint32_t first, n, count; } gpumem_run;
 
-struct gpumem_rule;
 typedef struct gpumem_named { const char *name; int64_t value; } gpumem_named;
 typedef struct gpumem_description {
-    uint32_t size, nsym, ntensor, nop, noperand, nport, nportname, nblock, nsequence, nrun, nrule, nstring, ndim;
+    uint32_t size, nsym, ntensor, nop, noperand, nport, nportname, nblock, nsequence, nrun, nstring, ndim;
     const gpumem_symbol *sym;
     const gpumem_tensor *tensor;
     const gpumem_op *op;
@@ -209,43 +209,10 @@ typedef struct gpumem_description {
     const gpumem_block *block;
     const uint32_t *sequence;
     const gpumem_run *run;
-    const struct gpumem_rule *rule;
     const char *string;
     const gpumem_named *dim; /* hidden, intermediate, layers, heads, kv_heads, head_dim, vocab, positions: as far as the
                                 family has them; closed formulas need them */
 } gpumem_description;
-
-/* ---- what operators keep and need -------------------------------------------------------------------------------- */
-
-enum { /* what the gradient of an input is */
-    GPUMEM_GRAD_NONE, GPUMEM_GRAD_NEW, GPUMEM_GRAD_SAME, GPUMEM_GRAD_VIEW, GPUMEM_GRAD_PADDED, GPUMEM_GRAD_REDUCED,
-    GPUMEM_GRAD_END
-};
-enum { /* what an output is; SAME: the first input itself (dropout that is off) */
-    GPUMEM_OUT_NEW, GPUMEM_OUT_VIEW, GPUMEM_OUT_SAME, GPUMEM_OUT_IN_PLACE, GPUMEM_OUT_ABSENT, GPUMEM_OUT_END
-};
-enum { GPUMEM_ORDER_AS_INPUT, GPUMEM_ORDER_TOKENS, GPUMEM_ORDER_HEADS, GPUMEM_ORDER_END }; /* order in memory: copies depend on it */
-typedef struct gpumem_own { /* a tensor of the operator's own: kept for backward, or alive for a while inside it */
-    uint8_t like, dtype, scope, reserved; /* like: the operand whose shape it has, or 255: count; scope: enum GPUMEM_LIVES_* that drops it */
-    uint32_t times;                       /* so many equal allocations */
-    gpumem_count count;
-} gpumem_own;
-/* What happens inside an operator, one allocation or release after the other: when each goes decides peaks. */
-enum { GPUMEM_MAKE, GPUMEM_DROP };
-enum { GPUMEM_THE_OUT, GPUMEM_THE_GRAD_IN, GPUMEM_THE_GRAD_OUT, GPUMEM_THE_KEPT, GPUMEM_THE_OWN };
-enum { GPUMEM_MOMENT_REPLAY_STOPS = 1, GPUMEM_MOMENT_BEFORE_REDUCED = 2 };
-typedef struct gpumem_moment { uint8_t verb, what, index, flags; } gpumem_moment;
-#define GPUMEM_MAX_OPERANDS 16
-#define GPUMEM_MAX_OWN 24
-#define GPUMEM_MAX_MOMENTS 64
-typedef struct gpumem_rule {
-    uint32_t keep;                            /* bit i: operand i stays until the operator's backward lets go of it */
-    uint8_t grad[GPUMEM_MAX_OPERANDS];        /* of input i: what its gradient is */
-    uint8_t order[GPUMEM_MAX_OPERANDS];       /* of each output, then of each input's gradient */
-    uint8_t out[4], nkept, nown, nforward, nbackward;
-    gpumem_own own[GPUMEM_MAX_OWN];           /* the first nkept of them are kept: statistics, masks, casts */
-    gpumem_moment moment[GPUMEM_MAX_MOMENTS]; /* nforward of the forward, then nbackward of the backward */
-} gpumem_rule;
 
 /* ---- emitting a description --------------------------------------------------------------------------------------- */
 
@@ -257,9 +224,8 @@ typedef struct gpumem_emit {
     gpumem_op *op;
     uint32_t *operand;
     gpumem_symbol *sym;
-    gpumem_rule *rule;
     char *string;
-    uint32_t ntensor, max_tensor, nop, max_op, noperand, max_operand, nsym, max_sym, nrule, max_rule, nstring, max_string;
+    uint32_t ntensor, max_tensor, nop, max_op, noperand, max_operand, nsym, max_sym, nstring, max_string;
 } gpumem_emit;
 
 static inline uint32_t gpumem_emit_fail(gpumem_emit *e, gpumem_status status)
@@ -529,8 +495,7 @@ typedef struct gpumem_precision_ops {
 typedef struct gpumem_optimizer_ops { size_t size; gpumem_account *account; } gpumem_optimizer_ops;
 typedef struct gpumem_activation_ops {
     size_t size;
-    gpumem_status (*rule)(const gpumem_args *args, const gpumem_job *job, uint32_t op, gpumem_rule *out);
-    gpumem_account *account; /* closed formulas instead of, or beside, rules */
+    gpumem_account *account; /* closed formulas; what operators do, one by one, is in the rules of a manifest */
 } gpumem_activation_ops;
 
 static inline uint16_t gpumem_format_find(const gpumem_format *format, uint32_t n, const char *name)

@@ -143,6 +143,6 @@ static gpumem_status account(const gpumem_args *args, const gpumem_job *job, gpu
     return *n > max ? GPUMEM_ESPACE : GPUMEM_OK;
 }
 
-static const gpumem_activation_ops ops = {sizeof ops, NULL, account};
+static const gpumem_activation_ops ops = {sizeof ops, account};
 GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
     GPUMEM_MAGIC, GPUMEM_ABI, sizeof(gpumem_plugin), GPUMEM_KIND_ACTIVATION, "classic", "1.0.0", {.activation = &ops}};
