@@ -77,7 +77,10 @@ static gpumem_status make_plan(estimate *e, gpumem_error *err)
         .implementation = o->implementation, .attention = o->attention,
         .checkpointing = o->checkpointing, .no_cache = o->no_cache, .all_logits = o->all_logits,
         .accumulation = o->accumulation > UINT32_MAX ? UINT32_MAX : (uint32_t)o->accumulation};
-    gpumem_status s = gpumem_plan_new(e->host, e->model, e->set, &r, &e->plan, err);
+    gpumem_status s;
+
+    r.only = (gpumem_point){o->batch ? o->batch : 1, o->tokens ? o->tokens : 2};
+    s = gpumem_plan_new(e->host, e->model, e->set, &r, &e->plan, err);
 
     if (s != GPUMEM_OK)
         return s;
@@ -161,6 +164,8 @@ static gpumem_status check_needs(const estimate *e, gpumem_error *err)
 {
     const options *o = e->o;
 
+    if (o->svg && !o->timeline)
+        return fail(err, GPUMEM_EINVAL, "--svg is a form of --timeline");
     if (o->check && !o->gpu && !o->memory)
         return fail(err, GPUMEM_EINVAL, "--check needs --gpu or --memory");
     if (e->complete || (!o->check && !o->quiet))
@@ -215,6 +220,10 @@ gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err)
         (s = open_model(e->host, o, e->config, e->set, &e->model, err)) != GPUMEM_OK || (s = make_plan(e, err)) != GPUMEM_OK ||
         (s = judge_card(e, err)) != GPUMEM_OK || (s = check_needs(e, err)) != GPUMEM_OK)
         return s;
+    if (e->training && e->complete && !o->quiet && (s = estimate_at_peak(e, err)) != GPUMEM_OK)
+        return s;
+    if (!o->quiet && !o->timeline)
+        find_suggestions(e);
     e->nkey = gpumem_model_keys(e->model, &e->key);
     collect_assumptions(e);
     collect_notes(e);
@@ -242,13 +251,16 @@ void say_warnings(const options *o, const gpumem_model *model)
         note(o, warning[i]);
 }
 
-static void put_result(gpumem_text *t, const estimate *e)
+static gpumem_status put_result(gpumem_text *t, const estimate *e, gpumem_error *err)
 {
     const options *o = e->o;
 
     if (o->quiet) {
         gpumem_text_u64(t, e->result.total);
         gpumem_text_char(t, '\n');
+    } else if (o->timeline) {
+        terminal term = term_stdout(o);
+        return put_timeline(t, e, &term, err);
     } else if (o->json) {
         put_json(t, e);
     } else {
@@ -263,6 +275,7 @@ static void put_result(gpumem_text *t, const estimate *e)
         for (unsigned i = 0; i < e->nnote; i++)
             note(o, e->note[i]);
     }
+    return GPUMEM_OK;
 }
 
 /* Where nobody knows the architecture the headers still say what the weights need. */
@@ -289,7 +302,7 @@ int verb_estimate(const options *o)
     int code;
 
     if (estimate_make(&e, o, &err) == GPUMEM_OK)
-        put_result(&out, &e);
+        put_result(&out, &e, &err);
     else
         only_weights(&out, &e, &err);
     code = finish(o, &out, &err);

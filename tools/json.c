@@ -244,6 +244,19 @@ static void put_phase(gpumem_text *t, const estimate *e, const char *key, unsign
     json_known(t, key, e->complete, e->result.phase[phase]);
 }
 
+static void put_phases_json(gpumem_text *t, const estimate *e)
+{
+    json_open(t, "phases", '[');
+    for (unsigned i = 0; e->complete && i < 3; i++) {
+        json_open(t, NULL, '{');
+        json_string(t, "name", phase_name(1u << i));
+        json_u64(t, "bytes", e->result.phase[i]);
+        json_bool(t, "peak", e->has_moment ? e->moment.phase == 1u << i : e->result.phase[i] == e->result.total);
+        json_close(t, '{');
+    }
+    json_close(t, '[');
+}
+
 static void put_peaks(gpumem_text *t, const estimate *e)
 {
     uint64_t bytes;
@@ -261,6 +274,12 @@ static void put_peaks(gpumem_text *t, const estimate *e)
         put_phase(t, e, "peak_decode", 4);
     }
     json_known(t, "peak", e->complete, e->result.total);
+    if (e->training) {
+        json_known(t, "kept", e->has_moment, e->result.kept);
+        json_known(t, "held_for_backward", e->has_moment, e->result.held_for_backward);
+        json_moment(t, e);
+        put_phases_json(t, e);
+    }
 }
 
 /* Ten-thousandths, half up, as a decimal fraction. */
@@ -402,8 +421,7 @@ void put_json(gpumem_text *t, const estimate *e)
     else
         json_bool(t, "fits", e->verdict != VERDICT_NO);
     json_null(t, "limits");
-    json_open(t, "suggestions", '[');
-    json_close(t, '[');
+    json_suggestions(t, e);
     json_line(t);
     put_assumptions(t, e);
     json_line(t);

@@ -233,6 +233,11 @@ static void put_sums(gpumem_text *t, const estimate *e, const layout *l)
     put_rule(t, l);
     if (e->complete) {
         put_sum(t, l, STYLE_BOLD, "total", e->result.total, "per GPU");
+        if (e->has_moment) {
+            gpumem_text_char(t, '\n');
+            put_phases(t, e, l->term, l->shift);
+            put_place(t, e, l->term);
+        }
         return;
     }
     put_sum(t, l, STYLE_BOLD, "known", l->sum, e->training ? "and activations come on top" : "and cache and activations come on top");
@@ -449,6 +454,10 @@ void put_table(gpumem_text *t, const estimate *e, const terminal *term)
     put_sums(t, e, &l);
     put_fit(t, e, term);
     gpumem_text_char(t, '\n');
+    if (e->nsuggestion) {
+        put_suggestions(t, e, term, l.shift);
+        gpumem_text_char(t, '\n');
+    }
     put_model_line(t, e, term);
     put_assumed(t, e, term);
 }

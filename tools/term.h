@@ -8,7 +8,7 @@
 typedef enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_BAR, STYLE_GOOD, STYLE_WARN, STYLE_BAD } style;
 
 typedef struct glyphs {
-    const char *dot, *times, *to, *arrow, *rule, *full, *empty, *tick, *corner, *over;
+    const char *dot, *times, *to, *arrow, *rule, *full, *empty, *tick, *corner, *over, *back, *to_be;
     const char *eighth[8]; /* [0]: none */
 } glyphs;
 

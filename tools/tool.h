@@ -59,6 +59,9 @@ gpumem_status each_id(gpumem_host *host, gpumem_kind kind, int (*each)(void *sel
 #define MAX_ASSUMPTIONS 12
 typedef struct assumption { const char *id, *reason, *confidence; char value[48], text[64]; bool number; } assumption;
 
+#define MAX_SUGGESTIONS 6
+typedef struct suggestion { char flag[64]; uint64_t total; verdict verdict; } suggestion;
+
 typedef struct estimate {
     const options *o;
     gpumem_host *host;
@@ -81,6 +84,11 @@ typedef struct estimate {
     unsigned nassumption;
     gpumem_weights *weights; /* whose headers are counted, or NULL */
     gpumem_line *own_line;   /* line, where it is not the plan's */
+    bool has_moment;         /* the lines are those of the peak */
+    gpumem_moment moment;
+    char by[96];             /* who says what operators make */
+    suggestion suggestion[MAX_SUGGESTIONS];
+    unsigned nsuggestion;
     char note[6][200]; /* beside the model's warnings */
     unsigned nnote;
 } estimate;
@@ -100,6 +108,18 @@ void put_table(gpumem_text *t, const estimate *e, const terminal *term);
 void put_json(gpumem_text *t, const estimate *e);
 void put_explanation(gpumem_text *t, const estimate *e, const terminal *term);
 void put_assumed(gpumem_text *t, const estimate *e, const terminal *term);
+
+/* ---- the peak (peak.c, suggest.c, timeline.c) ------------------------------------------------------------------------------ */
+
+const char *phase_name(unsigned phase); /* GPUMEM_FORWARD: "forward" */
+gpumem_status estimate_at_peak(estimate *e, gpumem_error *err); /* lines and values of the moment of the peak, where the plan has moments */
+void put_phases(gpumem_text *t, const estimate *e, const terminal *term, unsigned shift);
+void put_place(gpumem_text *t, const estimate *e, const terminal *term);
+void json_moment(gpumem_text *t, const estimate *e);
+void find_suggestions(estimate *e);
+void put_suggestions(gpumem_text *t, const estimate *e, const terminal *term, unsigned shift);
+void json_suggestions(gpumem_text *t, const estimate *e);
+gpumem_status put_timeline(gpumem_text *t, const estimate *e, const terminal *term, gpumem_error *err);
 
 /* ---- the Hub (progress.c) -------------------------------------------------------------------------------------------------- */
 

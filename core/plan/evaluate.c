@@ -115,7 +115,7 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
     uint64_t peak[GM_NPEAK];
     int bad;
     if (p == NULL)
-        return 0;
+        return plan->walk.rules && plan->complete; /* made for other points only */
     bad = gm_peaks_at(p, plan->rounding, point->batch, point->tokens, peak);
     out->kept = peak[GM_PEAK_HELD];
     bad |= gm_add_u64(out->phase[0], peak[GM_PEAK_HELD], &out->held_for_backward);

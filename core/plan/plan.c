@@ -545,6 +545,9 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER, rule, &own);
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
         gm_symbols symbols;
+        const gpumem_point *only = &plan->request.only;
+        if (only->batch && only->tokens && v != (only->batch == 1) + 2u * (only->tokens == 1))
+            continue;
         if ((s = know(p, v, &symbols, &own)) == GPUMEM_OK && (plan->peaks[v] = gm_arena_zero(p->arena, 1, sizeof *plan->peaks[v])) == NULL)
             s = gm_no_memory(&own);
         if (s == GPUMEM_OK)

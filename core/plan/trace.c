@@ -55,7 +55,7 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
     gpumem_result r;
     gm_symbols symbols;
     gpumem_status s;
-    if (plan->peaks[0] == NULL)
+    if (plan->walk.rules == NULL || !plan->complete)
         return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the set does not say what its operators make, one by one");
     if ((s = gpumem_plan_evaluate(plan, point, &r, err)) != GPUMEM_OK)
         return s;
@@ -130,7 +130,7 @@ gpumem_status gpumem_plan_peak(const gpumem_plan *plan, const gpumem_point *poin
     memset(out, 0, sizeof *out);
     if ((s = gpumem_plan_evaluate(plan, point, &r, err)) != GPUMEM_OK)
         return s;
-    if (plan->peaks[0] && r.phase[2] >= r.phase[0] && r.phase[2] >= r.phase[1]) {
+    if (plan->walk.rules && r.phase[2] >= r.phase[0] && r.phase[2] >= r.phase[1]) {
         *out = (gpumem_moment){.phase = GPUMEM_STEP, .op = GPUMEM_NONE, .layer = GPUMEM_NONE, .bytes = r.phase[2]};
         return GPUMEM_OK;
     }

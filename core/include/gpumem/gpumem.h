@@ -251,6 +251,9 @@ GPUMEM_EXPORT void gpumem_set_free(gpumem_set *set);
 GPUMEM_EXPORT const char *gpumem_set_id(const gpumem_set *set);
 GPUMEM_EXPORT size_t gpumem_set_gpus(const gpumem_set *set, const char *const **keys); /* GPUs that the set compares with */
 
+/* The point at which a plan is evaluated: a value for each input of the family. */
+typedef struct gpumem_point { uint64_t batch, tokens; } gpumem_point;
+
 typedef enum gpumem_mode { GPUMEM_MODE_TRAINING, GPUMEM_MODE_INFERENCE } gpumem_mode;
 typedef struct gpumem_request { /* {0} and gpumem_request_init: what the set says */
     gpumem_mode mode;
@@ -260,6 +263,8 @@ typedef struct gpumem_request { /* {0} and gpumem_request_init: what the set say
     const char *attention;             /* flash, sdpa, eager; NULL: flash */
     bool checkpointing, no_cache, all_logits;
     uint32_t accumulation;             /* micro-batches a step; 0: 1 */
+    gpumem_point only;                 /* {0, 0}: the plan is for all points; else only for those with one sequence where this has one, and with one
+                                          token where this has one: made in a quarter of the time */
 } gpumem_request;
 
 typedef struct gpumem_plan gpumem_plan; /* immutable */
@@ -267,8 +272,6 @@ GPUMEM_EXPORT gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_mode
                                             gpumem_plan **out, gpumem_error *err);
 GPUMEM_EXPORT void gpumem_plan_free(gpumem_plan *plan);
 
-/* The point at which a plan is evaluated: a value for each input of the family. */
-typedef struct gpumem_point { uint64_t batch, tokens; } gpumem_point;
 /* The set's defaults for what is 0: batch 1, tokens min(the set's, positions of the model). */
 GPUMEM_EXPORT void gpumem_plan_defaults(const gpumem_plan *plan, gpumem_point *point);
 
