@@ -179,7 +179,7 @@ static inline uint32_t linear(gpumem_emit *e, const char *module, unsigned famil
     if (flags & LINEAR_BIAS)
         in[2] = vector(e, module, "bias", GPUMEM_FAMILY_BIAS, out);
     y = gpumem_emit_like(e, *module ? module : "y", x, out);
-    gpumem_emit_op(e, GPUMEM_OP_LINEAR, 0, *module ? module : "linear", 3, in, 1, &y);
+    gpumem_emit_op(e, GPUMEM_OP_LINEAR, transposed ? GPUMEM_LINEAR_CONV1D : GPUMEM_LINEAR_PLAIN, *module ? module : "linear", 3, in, 1, &y);
     return y;
 }
 
