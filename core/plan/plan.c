@@ -519,6 +519,15 @@ static gpumem_status know(gm_planner *p, unsigned variant, gm_symbols *out, gpum
     return GPUMEM_OK;
 }
 
+/* Format of autocast's products: that of the arithmetic, where the model's own tensors are wider. */
+static uint32_t autocast(const gm_planner *p, const gpumem_description *d)
+{
+    uint32_t i = 0;
+    while (i < d->ntensor && d->tensor[i].dtype != GPUMEM_DTYPE_MODEL)
+        i++;
+    return d->nop && i < d->ntensor && p->format[p->compute[0]].part[0].bits < p->format[p->active[i]].part[0].bits ? p->compute[0] : GPUMEM_NONE;
+}
+
 /* Peaks for points of more than one sequence and token, and for those where either is one: then less is copied. */
 static gpumem_status walk(gm_planner *p, gpumem_error *err)
 {
@@ -533,7 +542,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->d = d;
     w->format = p->format;
     w->nformat = p->nformat;
-    w->low = d->nop && p->compute[0] != p->active[0] && p->format[p->compute[0]].part[0].bits < 32 ? p->compute[0] : GPUMEM_NONE;
+    w->low = autocast(p, d);
     w->weight = p->weight;
     w->gradient = p->gradient;
     w->activation = p->active;
