@@ -599,7 +599,8 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
 static const char *variant_of(const gpumem_op *op, bool eager)
 {
     static const char *const linear[] = {NULL, "conv1d"};
-    static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain"}, *const rotary[] = {"half", "cat", "interleave"};
+    static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
+    static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back"};
     static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited"};
     static const char *const router[] = {"softmax", "softmax_top", "deepseek"}, *const loss[] = {"causal", "plain"};
     static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru"};

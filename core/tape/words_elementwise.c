@@ -321,6 +321,7 @@ const gm_word gm_words_elementwise[] = {
     {"dropout", 2, 2, 0, dropout, d_new},  {"clone", 1, 1, 0, clone, d_same},    {"mean", 2, 2, 0, mean, d_mean},
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},
     {"softmax", 1, 2, 'h', softmax, d_new_input}, {"log_softmax", 1, 2, 'h', softmax, d_new_input}, {"layer_norm", 3, 3, 'h', layer_norm, d_layer_norm},
+    {"native_layer_norm", 3, 3, 0, layer_norm, d_layer_norm},
     {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', plain, d_new},
     {NULL, 0, 0, 0, NULL, NULL},
 };

@@ -245,7 +245,52 @@ DERIVE(d_cat)
         }
 }
 
-/* stack(dim, a, ...) of 1: unsqueeze(x, dim) */
+/* stack(dim, a, ...): a new dimension; the gradients are views of its parts */
+WORD(stack)
+{
+    uint32_t in[GM_WORD_ARGS], node;
+    gm_ext dim[GM_TV_DIMS];
+    unsigned nd = t->tv[arg[1].tv].ndim;
+    int64_t d = (int64_t)arg[0].size.num;
+    (void)word;
+    d = d < 0 ? d + nd + 1 : d;
+    if (nd == GM_TV_DIMS || d < 0 || d > nd) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a tensor has too many dimensions");
+        return 0;
+    }
+    for (unsigned i = 1; i < n; i++)
+        in[i - 1] = arg[i].tv;
+    node = gm_node_begin(t, word, n - 1, in);
+    if (node != GM_NONE && node < t->nnode)
+        t->node[node].a = d;
+    memcpy(dim, t->tv[in[0]].dim, (size_t)d * sizeof *dim);
+    dim[d] = gm_ext_of(n - 1);
+    memcpy(dim + d + 1, t->tv[in[0]].dim + d, (nd - (size_t)d) * sizeof *dim);
+    out[0] = gm_tv_new(t, nd + 1, dim, t->tv[in[0]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+static uint32_t selected(gm_tape *t, uint32_t x, int d)
+{
+    uint32_t y = gm_tv_alias(t, x);
+    if (y == GM_NONE)
+        return y;
+    gm_tv *v = &t->tv[y];
+    memmove(v->dim + d, v->dim + d + 1, (size_t)(v->ndim - d - 1) * sizeof *v->dim);
+    memmove(v->stride + d, v->stride + d + 1, (size_t)(v->ndim - d - 1) * sizeof *v->stride);
+    v->ndim--;
+    return y;
+}
+
+DERIVE(d_stack)
+{
+    for (unsigned i = 0; i < node->nin; i++)
+        if (gm_wants(t, node, i))
+            res[i] = selected(t, g[0], (int)node->a);
+}
+
+/* unsqueeze(x, dim) */
 WORD(unsqueeze)
 {
     uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x), y = gm_tv_alias(t, x);
@@ -383,7 +428,7 @@ WORD(heads)
 const gm_word gm_words_shape[] = {
     {"view", 2, 2, 0, view, d_view}, {"reshape", 2, 2, 0, view, d_view}, {"contiguous", 1, 1, 0, contiguous, d_pass}, {"transpose", 3, 3, 0, transpose, d_transpose},
     {"slice", 3, 3, 0, slice, d_whole}, {"every", 3, 3, 0, every, d_whole}, {"select", 2, 2, 0, select, d_whole}, {"split", 3, 3, 0, split, d_split},
-    {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
+    {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"stack", 2, GM_WORD_ARGS, 0, stack, d_stack}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
     {"new", 1, 2, 0, fresh, NULL}, {"heads", 2, 2, 0, heads, NULL},
     {NULL, 0, 0, 0, NULL, NULL},
 };

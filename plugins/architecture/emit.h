@@ -260,6 +260,16 @@ static inline uint32_t dropout(gpumem_emit *e, const char *name, uint32_t x, uin
     return y;
 }
 
+/* Position p's style of RMS norms in enum gpumem_norm; -1: there is none of this name. */
+#define RMS_STYLE_NAMES "llama, gemma, t5, late, wide"
+static inline int rms_style_of(const gpumem_args *a, unsigned p)
+{
+    static const char *const styles[] = {"llama", "gemma", "t5", "late", "wide", NULL};
+    static const uint8_t norm[] = {GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5, GPUMEM_NORM_LATE, GPUMEM_NORM_WIDE};
+    int i = choice_of(a, p, styles);
+    return i < 0 ? i : norm[i];
+}
+
 static inline uint32_t rmsnorm(gpumem_emit *e, const char *module, uint32_t x, gpumem_dim width, unsigned style, int affine)
 {
     uint32_t w = affine ? vector(e, module, "weight", GPUMEM_FAMILY_NORM, width) : GPUMEM_NONE;

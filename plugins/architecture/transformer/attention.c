@@ -8,7 +8,9 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE("head_dim", NULL, "width of a query and key head"),
     SIZE_OR_NULL("value_dim", "width of a value head; null: head_dim"),
     SIZE_OR_NULL("rope", "rotated width of a head; null: all of it"),
-    WORD("rotary", "'half'", "half (all of a head), cat (a part, put together with the rest) or interleave (pairs); without cos and sin: not at all"),
+    WORD("rotary", "'half'", "half (all of a head); cat (a part, put together with the rest); interleave (pairs); parts (cat, its parts are the attention's own "
+                            "variables: models/phi); each (cat, q before k: models/phi3); both (cat, once both are rotated: models/nemotron); pairs (tables are repeated: "
+                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); without cos and sin: not at all"),
     FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
     SIZE_OR_NULL("qkv_width", "rows of that matrix; null: what its parts need, and no other could run"),
     FLAG("conv1d", "false", "weights are [in, out]"),
@@ -25,7 +27,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("q_norm_width", "width of the full norm of q; null: that of all heads (models/olmoe: hidden_size)"),
     FLAG("qk_norm_late", "false", "they come after the rotation (models/hunyuan_v1_dense)"),
     FLAG("qk_norm_affine", "true", "RMS norms of heads have a weight"),
-    WORD("norm_style", "'llama'", "of RMS norms: llama, gemma or t5"),
+    WORD("norm_style", "'llama'", "of RMS norms: " RMS_STYLE_NAMES),
     SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
     REAL_OR_NULL("attention_softcap", "cap of the scores; null or 0: none"),
     FLAG("sinks", "false", "a learned sink for each head"),
@@ -55,7 +57,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", NULL}, *const styles[] = {"llama", "gemma", "t5", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
@@ -66,7 +68,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->flags = flag_of(args, ATTENTION_CONV1D) ? LINEAR_TRANSPOSED : 0;
     s->rotary = choice_of(args, ATTENTION_ROTARY, rotaries); /* in the order of enum gpumem_rotary */
     s->norm = choice_of(args, ATTENTION_QK_NORM, norms);
-    s->style = choice_of(args, ATTENTION_NORM_STYLE, styles); /* in the order of enum gpumem_norm */
+    s->style = rms_style_of(args, ATTENTION_NORM_STYLE);
     s->affine = flag_of(args, ATTENTION_QK_NORM_AFFINE);
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
     s->gate = GPUMEM_NONE;
@@ -74,11 +76,11 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave");
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back");
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of llama, gemma, t5");
+        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of " RMS_STYLE_NAMES);
     if (s->dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
     return GPUMEM_OK;
@@ -219,19 +221,24 @@ static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_
 
 static void rotate(const gpumem_args *args, const uint32_t *table, attention_spec *s, gpumem_emit *e)
 {
-    uint32_t operand[4], rotated[2];
+    uint32_t operand[4], rotated[4], n = 2;
     gpumem_op *op;
     operand[0] = s->q;
     operand[1] = s->k;
     operand[2] = table[0];
     operand[3] = table[1];
-    if (s->rotary != GPUMEM_ROTARY_HALF) { /* what was projected stays: its parts are views of it */
+    if (s->rotary == GPUMEM_ROTARY_CAT || s->rotary == GPUMEM_ROTARY_INTERLEAVE || s->rotary == GPUMEM_ROTARY_PARTS) { /* what was projected stays: its parts are views of it */
         hold(e, s->q, GPUMEM_LIVES_STEP);
         hold(e, s->k, GPUMEM_LIVES_STEP);
     }
     s->q = rotated[0] = gpumem_emit_same(e, "q_rotated", s->q);
     s->k = rotated[1] = gpumem_emit_same(e, "k_rotated", s->k);
-    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, (unsigned)s->rotary, "rotary", 4, operand, 2, rotated);
+    if (s->rotary == GPUMEM_ROTARY_PARTS) {
+        gpumem_dim part = extent(size_or(args, ATTENTION_ROPE, s->dim), GPUMEM_AXIS_HEAD_DIM);
+        for (; n < 4; n++)
+            rotated[n] = hold(e, gpumem_emit_like(e, "rotated_part", rotated[n - 2], part), GPUMEM_LIVES_STEP);
+    }
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, (unsigned)s->rotary, "rotary", 4, operand, n, rotated);
     if (op)
     {
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);

@@ -2,46 +2,44 @@
 #include "components.h"
 
 const gpumem_paramdef rmsnorm_params[RMSNORM_N] = {
-    WORD("norm_style", "'llama'", "llama, gemma (1 + weight, all in fp32) or t5"),
+    WORD("norm_style", "'llama'", "llama, gemma (1 + weight, all in fp32), t5, late (cast back after the weight: models/olmo2) or wide (and the weight in fp32: models/helium)"),
     FLAG("norm_affine", "true", "is there a weight"),
     FLAG("rms_bias", "false", "has it a bias beside its weight (models/xlstm)"),
 };
 
 DESCRIBE(rmsnorm_describe)
 {
-    static const char *const styles[] = {"llama", "gemma", "t5", NULL};
-    static const uint8_t variant[] = {GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5};
-    int style = choice_of(args, RMSNORM_STYLE, styles);
+    int style = rms_style_of(args, RMSNORM_STYLE);
     if (style < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of llama, gemma, t5");
+        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of " RMS_STYLE_NAMES);
     if (flag_of(args, RMSNORM_BIAS)) {
         uint32_t operand[3];
         operand[0] = in[0];
         operand[1] = vector(e, "", "weight", GPUMEM_FAMILY_NORM, last_of(e, in[0]));
         operand[2] = vector(e, "", "bias", GPUMEM_FAMILY_NORM, last_of(e, in[0]));
         out[0] = gpumem_emit_same(e, "normed", in[0]);
-        gpumem_emit_op(e, GPUMEM_OP_RMSNORM, variant[style], "rmsnorm", 3, operand, 1, out);
+        gpumem_emit_op(e, GPUMEM_OP_RMSNORM, (unsigned)style, "rmsnorm", 3, operand, 1, out);
         hold(e, out[0], GPUMEM_LIVES_STEP);
     } else
-        out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), variant[style], flag_of(args, RMSNORM_AFFINE)), GPUMEM_LIVES_STEP);
+        out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), (unsigned)style, flag_of(args, RMSNORM_AFFINE)), GPUMEM_LIVES_STEP);
     return (gpumem_status)e->status;
 }
 
 const gpumem_paramdef layernorm_params[LAYERNORM_N] = {
-    WORD("layernorm_style", "'plain'", "plain (nn.LayerNorm), manual (models/cohere: small operators in fp32) or fp32 (models/olmo: casts around it)"),
+    WORD("layernorm_style", "'plain'", "plain (nn.LayerNorm), manual (models/cohere: small operators in fp32), fp32 (models/olmo: casts around it) or shifted (models/nemotron: 1 + weight)"),
     FLAG("norm_affine", "true", "is there a weight"),
     FLAG("norm_bias", "true", "has it a bias beside its weight"),
 };
 
 DESCRIBE(layernorm_describe)
 {
-    static const char *const styles[] = {"plain", "manual", "fp32", NULL};
-    static const uint8_t variant[] = {GPUMEM_NORM_PLAIN, GPUMEM_NORM_LLAMA, GPUMEM_NORM_PLAIN};
+    static const char *const styles[] = {"plain", "manual", "fp32", "shifted", NULL};
+    static const uint8_t variant[] = {GPUMEM_NORM_PLAIN, GPUMEM_NORM_LLAMA, GPUMEM_NORM_PLAIN, GPUMEM_NORM_GEMMA};
     int style = choice_of(args, LAYERNORM_STYLE, styles), affine = flag_of(args, LAYERNORM_AFFINE), fp32 = style == 2;
     gpumem_dim width = last_of(e, in[0]);
     uint32_t operand[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y;
     if (style < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "layernorm_style is none of plain, manual, fp32");
+        return gpumem_because(args, GPUMEM_EINVAL, "layernorm_style is none of plain, manual, fp32, shifted");
     operand[1] = in[1];
     operand[2] = in[2];
     if (affine && in[1] == GPUMEM_NONE)
