@@ -51,7 +51,7 @@ uint32_t gm_leaf_new(gm_tape *t, bool trains)
 {
     if (!room(t, &t->leaf, sizeof *t->leaf, t->nleaf, 1, &t->max_leaf))
         return GM_NONE;
-    t->leaf[t->nleaf] = (gm_tape_leaf){GM_NONE, GM_NONE, GM_NONE, t->rep, false, trains};
+    t->leaf[t->nleaf] = (gm_tape_leaf){GM_NONE, GM_NONE, GM_NONE, t->rep, false, trains, GM_NONE};
     return t->nleaf++;
 }
 
@@ -264,7 +264,7 @@ static void gather(gm_tape *t, uint32_t node)
         own = gm_tv_new(t, t->tv[g].ndim, t->tv[g].dim, t->tv[g].dtype);
         gm_tv_unref(t, g);
     }
-    if (own != GM_NONE && t->tv[own].storage != GM_NONE)
+    if (own != GM_NONE && t->tv[own].storage != GM_NONE && l->held == GM_NONE)
         t->storage[t->tv[own].storage].is = GPUMEM_IS_GRADIENTS;
     l->grad = own;
     l->has_grad = true;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_DESCRIBED, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED };
+enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED };
 enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
 
 typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; uint32_t arg[GM_WORD_ARGS]; } expression;
@@ -242,6 +242,8 @@ static uint32_t named(parser *p, const char *s, size_t n)
             return node(p, E_AUTOCAST);
         if (n == 14 && memcmp(s, "autocast_dtype", 14) == 0)
             return node(p, E_AUTOCAST_DTYPE);
+        if (n == 13 && memcmp(s, "checkpointing", 13) == 0)
+            return node(p, E_CHECKPOINTING);
         if (n == 15 && memcmp(s, "described_dtype", 15) == 0)
             return node(p, E_DESCRIBED_DTYPE);
         if (n == 15 && memcmp(s, "described_sizes", 15) == 0)
@@ -752,8 +754,9 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         return true;
     case E_TRAINING:
     case E_AUTOCAST:
+    case E_CHECKPOINTING:
         out->type = GM_ARG_SIZE;
-        out->size = gm_ext_of(e.kind == E_TRAINING ? x->t->training : x->t->low != GM_NONE);
+        out->size = gm_ext_of(e.kind == E_TRAINING ? x->t->training : e.kind == E_AUTOCAST ? x->t->low != GM_NONE : x->t->checkpointing);
         return true;
     default: { /* of a tensor */
         gm_arg y;
@@ -813,8 +816,9 @@ static unsigned body(run *x, uint32_t *out)
                 if (!eval(x, s.value, &v))
                     return 0;
                 o = &x->t->once[x->t->nonce++];
-                *o = (struct gm_once){now->names[s.name[0]], now->nnames[s.name[0]], v.tv};
+                *o = (struct gm_once){now->names[s.name[0]], now->nnames[s.name[0]], v.tv, false};
             }
+            o->used = true;
             drop(x->t, to);
             *to = (gm_arg){.type = GM_ARG_TENSOR, .tv = gm_tv_ref(x->t, o->tv)};
             continue;

@@ -55,7 +55,10 @@ typedef struct gm_node {
     gm_ext x[GM_NODE_OUTS]; /* of split: the parts */
 } gm_node;
 
-typedef struct gm_tape_leaf { uint32_t node, grad, cast; int32_t rep; bool has_grad, trains; } gm_tape_leaf;
+typedef struct gm_tape_leaf { uint32_t node, grad, cast; int32_t rep; bool has_grad, trains; uint32_t held; } gm_tape_leaf; /* held: an activation that was made a leaf */
+
+struct gm_once { const char *name; size_t nname; uint32_t tv; bool used; }; /* used: by the block that runs */
+#define GM_ONCE 8
 
 typedef struct gm_frame { /* of a checkpointed block */
     uint32_t packs, left; /* how much it keeps; how much of that is not yet released */
@@ -64,7 +67,8 @@ typedef struct gm_frame { /* of a checkpointed block */
     uint32_t position;    /* in the walk */
     int32_t rep;
     uint32_t *args;       /* tensors that are held for the replay */
-    uint32_t nargs;
+    uint32_t nargs, nonce;
+    struct gm_once once[GM_ONCE]; /* of args: what the block has read of those */
 } gm_frame;
 
 typedef struct gm_tape gm_tape;
@@ -72,7 +76,7 @@ struct gm_tape {
     gm_symbols *symbols;
     const gpumem_format *format;
     uint32_t nformat, low; /* low: format of autocast's products, or GM_NONE */
-    bool grad_mode, training;
+    bool grad_mode, training, checkpointing;
 
     gm_storage *storage;
     gm_tv *tv;
@@ -98,7 +102,7 @@ struct gm_tape {
     uint32_t repacked;
     bool stop;          /* the replay has all that it needs */
 
-    struct gm_once { const char *name; size_t nname; uint32_t tv; } once[8]; /* made where first needed, held by the decoder */
+    struct gm_once once[GM_ONCE]; /* made where first needed, held by the decoder */
     uint32_t nonce;
 
     uint32_t label, position; /* of what is made now; of the block that runs */

@@ -351,7 +351,7 @@ static void open_frame(gm_walk *w, const gpumem_block *b, uint32_t position)
     memset(f, 0, sizeof *f);
     f->position = position;
     f->rep = t->rep;
-    f->args = malloc((b->nimport + w->stack.n + sizeof t->once / sizeof *t->once + 1) * sizeof *f->args);
+    f->args = malloc((b->nimport + w->stack.n + GM_ONCE + 1) * sizeof *f->args);
     if (f->args == NULL) {
         gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
         return;
@@ -361,12 +361,23 @@ static void open_frame(gm_walk *w, const gpumem_block *b, uint32_t position)
         f->args[n++] = w->cur[tensor] == GM_NONE ? GM_NONE : gm_tv_ref(t, w->cur[tensor]);
     }
     for (uint32_t i = 0; i < t->nonce; i++)
-        f->args[n++] = gm_tv_ref(t, t->once[i].tv);
+        t->once[i].used = false;
     for (uint32_t i = 0; i < w->stack.n; i++)
         if (w->t.tv[w->stack.one[i].tv].dtype == GPUMEM_FORMAT_I64) /* position ids, which no operator of the block reads */
             f->args[n++] = gm_tv_ref(t, w->stack.one[i].tv);
     f->nargs = n;
     t->packing = t->nframe++;
+}
+
+/* What the block has read of what is made once is held for its second run too: it was an argument. */
+static void close_frame(gm_walk *w)
+{
+    gm_tape *t = &w->t;
+    gm_frame *f = &t->frame[t->packing];
+    for (uint32_t i = 0; i < t->nonce; i++)
+        if (t->once[i].used)
+            f->args[f->nargs++] = gm_tv_ref(t, (f->once[f->nonce++] = t->once[i]).tv);
+    t->packing = GM_NONE;
 }
 
 static bool replay(void *self, gm_tape *t, uint32_t frame)
@@ -393,7 +404,10 @@ static bool replay(void *self, gm_tape *t, uint32_t frame)
     t->packing = GM_NONE;
     t->repacked = 0;
     t->grad_mode = true;
+    t->nonce = t->frame[frame].nonce;
+    memcpy(t->once, t->frame[frame].once, sizeof t->once);
     run_ops(w, b, true);
+    t->nonce = 0;
     if (!t->failed)
         t->stop = false;
     for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++)
@@ -423,7 +437,8 @@ static void run_block(gm_walk *w, uint32_t position)
         open_frame(w, b, position);
     if (!w->t.failed)
         run_ops(w, b, false);
-    w->t.packing = GM_NONE;
+    if (w->t.packing != GM_NONE)
+        close_frame(w);
     if (!w->t.failed)
         export_ports(w, b, position);
 }
@@ -527,6 +542,7 @@ static void forward_and_backward(gm_walk *w)
 {
     gm_tape *t = &w->t;
     t->grad_mode = t->training = (w->job->flags & GM_WALK_TRAIN) != 0;
+    t->checkpointing = t->training && w->job->flags & GM_WALK_CHECKPOINT;
     t->low = w->job->low;
     run_sequence(w);
     if (t->failed)
@@ -551,6 +567,12 @@ static void forward_and_backward(gm_walk *w)
     if (t->failed)
         return;
     gm_tv_unref(t, w->loss);
+    for (uint32_t i = 0; i < t->nleaf; i++)
+        if (t->leaf[i].held != GM_NONE) { /* goes with the graph, and so does its gradient */
+            gm_tv_unref(t, t->leaf[i].held);
+            gm_tv_unref(t, t->leaf[i].grad);
+            t->leaf[i].held = t->leaf[i].grad = GM_NONE;
+        }
     reached(w, GM_AT_BACKWARD_DONE);
 }
 

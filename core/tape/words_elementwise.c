@@ -168,6 +168,24 @@ WORD(dropout)
     return out[0] != GM_NONE;
 }
 
+/* require_grad(x): what no parameter has made is a leaf that needs a gradient itself (PreTrainedModel.enable_input_require_grads) */
+WORD(require_grad)
+{
+    uint32_t x = arg[0].tv, leaf;
+    (void)word;
+    UNUSED_WORD;
+    out[0] = gm_tv_ref(t, x);
+    if (t->tv[x].grad || !t->grad_mode || t->replaying != GM_NONE)
+        return 1;
+    leaf = gm_leaf_new(t, true);
+    if (leaf == GM_NONE)
+        return 1;
+    t->tv[x].leaf = leaf;
+    t->tv[x].grad = true;
+    t->leaf[leaf].held = gm_tv_alias(t, x);
+    return 1;
+}
+
 WORD(clone)
 {
     uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
@@ -318,7 +336,7 @@ const gm_word gm_words_elementwise[] = {
     {"clamp", 1, 1, 0, of_input, d_clamp}, {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
     {"cos", 1, 1, 0, of_input, d_of_other}, {"add", 2, 2, 0, add, d_add},         {"sub", 2, 2, 0, add, d_sub},
     {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"to", 2, 2, 0, to, d_to},
-    {"dropout", 2, 2, 0, dropout, d_new},  {"clone", 1, 1, 0, clone, d_same},    {"mean", 2, 2, 0, mean, d_mean},
+    {"dropout", 2, 2, 0, dropout, d_new},  {"clone", 1, 1, 0, clone, d_same}, {"require_grad", 1, 1, 0, require_grad, NULL},    {"mean", 2, 2, 0, mean, d_mean},
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},
     {"softmax", 1, 2, 'h', softmax, d_new_input}, {"log_softmax", 1, 2, 'h', softmax, d_new_input}, {"layer_norm", 3, 3, 'h', layer_norm, d_layer_norm},
     {"native_layer_norm", 3, 3, 0, layer_norm, d_layer_norm},

@@ -143,6 +143,7 @@ typedef struct gpumem_tensor {
  *   VIEW                attr[0]: heads that the last dimension is parted into, or 0
  *   ATTENTION           in: q, k, v [, bias] [, sinks]; attr: [0] heads, [1] kv heads, [2] q and k width, [3] v width,
  *                       [4] window or 0, [5] causal, [6] 1 if soft capped, [7] dropout in 1/1000000
+ *   EMBED, SCALE        attr[0]: 1 if the result is what the model's own embedding of tokens returns
  *   ACT                 variant: enum gpumem_act
  *   DROPOUT             attr[0]: probability in 1/1000000
  *   ROUTE               in: x, W [, bias]; out: weights, indices; variant: enum gpumem_router; attr: [0] experts, [1] top,

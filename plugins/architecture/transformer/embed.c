@@ -13,6 +13,7 @@ DESCRIBE(embed_describe)
 {
     gpumem_dim width = extent(size_of(args, EMBED_HIDDEN), GPUMEM_AXIS_HIDDEN), dim[GPUMEM_MAX_DIMS];
     uint32_t operand[2], x, y;
+    gpumem_op *last;
     unsigned n = e->tensor[in[0]].ndim;
     if (n == GPUMEM_MAX_DIMS)
         return gpumem_because(args, GPUMEM_EINVAL, "ids have too many dimensions");
@@ -24,13 +25,15 @@ DESCRIBE(embed_describe)
         operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(size_of(args, EMBED_VOCAB), GPUMEM_AXIS_VOCAB),
                                         extent(size_or(args, EMBED_TABLE_WIDTH, width.size), GPUMEM_AXIS_HIDDEN));
     x = gpumem_emit_tensor(e, "embedded", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, n + 1, dim);
-    gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "embed", 2, operand, 1, &x);
+    last = gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "embed", 2, operand, 1, &x);
     if (flag_of(args, EMBED_SCALED)) {
         gpumem_emit_tensor(e, "embed_scale", GPUMEM_ROLE_BUFFER, 0, flag_of(args, EMBED_SCALE_INT) ? GPUMEM_DTYPE_I64 : GPUMEM_DTYPE_MODEL, 0, NULL);
         y = gpumem_emit_same(e, "scaled", x);
-        operate(e, GPUMEM_OP_SCALE, 0, "scale", x, GPUMEM_NONE, y);
+        last = operate(e, GPUMEM_OP_SCALE, 0, "scale", x, GPUMEM_NONE, y);
         x = y;
     }
+    if (last)
+        last->attr[0] = 1;
     out[0] = hold(e, x, GPUMEM_LIVES_STACK);
     out[1] = operand[1];
     return (gpumem_status)e->status;
