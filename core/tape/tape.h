@@ -16,7 +16,7 @@
 #define GM_TV_DIMS 6
 #define GM_NODE_INPUTS 4 /* more: in the tape's edges */
 #define GM_NODE_SAVED 8
-#define GM_NODE_OUTS 4
+#define GM_NODE_OUTS 6
 #define GM_NONE GPUMEM_NONE
 
 typedef struct gm_atom { /* a size of allocations */
@@ -53,7 +53,7 @@ typedef struct gm_node {
     uint32_t grad[GM_NODE_OUTS];   /* that have arrived, by output */
     gm_meta outmeta;               /* of output 0 */
     int64_t a, b;                  /* the word's own */
-    gm_ext x[2];
+    gm_ext x[GM_NODE_OUTS];
 } gm_node;
 
 typedef struct gm_tape_leaf { uint32_t node, grad, cast; int32_t rep; bool has_grad, trains; } gm_tape_leaf;
