@@ -16,7 +16,7 @@
 #define GM_TV_DIMS 6
 #define GM_NODE_INPUTS 4 /* more: in the tape's edges */
 #define GM_NODE_SAVED 8
-#define GM_NODE_OUTS 4
+#define GM_NODE_OUTS 6
 #define GM_NONE GPUMEM_NONE
 
 typedef struct gm_atom { /* a size of allocations */
