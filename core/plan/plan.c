@@ -562,7 +562,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
         if (s == GPUMEM_OK)
             s = gm_peaks_new(p->arena, w, &symbols, plan->peaks[v], &own);
     }
-    if (s == GPUMEM_EUNSUP) { /* what is described, but not how it runs */
+    if (s != GPUMEM_OK && s != GPUMEM_ENOMEM && s != GPUMEM_ESYNTAX) { /* what is described, but not how it runs: the rest still holds */
         snprintf(plan->warning, sizeof plan->warning, "activations are not counted: %.120s", own.message);
         memset(plan->peaks, 0, sizeof plan->peaks);
         return GPUMEM_OK;
@@ -676,5 +676,6 @@ size_t gpumem_plan_plugins(const gpumem_plan *plan, const gpumem_used **used)
 }
 
 bool gpumem_plan_complete(const gpumem_plan *plan) { return plan->complete; }
+bool gpumem_plan_walks(const gpumem_plan *plan) { return plan->walk.rules != NULL && plan->complete; }
 const gpumem_model *gpumem_plan_model(const gpumem_plan *plan) { return plan->model; }
 const gpumem_request *gpumem_plan_request(const gpumem_plan *plan) { return &plan->request; }

@@ -166,9 +166,10 @@ static gpumem_status read_case(const gm_value *line, gm_case *c, gpumem_error *e
     c->request.all_logits = at[K_ALL_LOGITS] && at[K_ALL_LOGITS]->v.b;
     if ((s = read_mode(string_of(at[K_MODE]), &c->request.mode, err)) != GPUMEM_OK ||
         (s = read_accumulation(at[K_ACCUMULATION], &c->request.accumulation, err)) != GPUMEM_OK ||
-        (s = read_number(at[K_BATCH], "batch", &c->point.batch, err)) != GPUMEM_OK)
+        (s = read_number(at[K_BATCH], "batch", &c->point.batch, err)) != GPUMEM_OK || (s = read_number(at[K_SEQ], "seq", &c->point.tokens, err)) != GPUMEM_OK)
         return s;
-    return read_number(at[K_SEQ], "seq", &c->point.tokens, err);
+    c->request.only = (gpumem_point){c->point.batch ? c->point.batch : 1, c->point.tokens ? c->point.tokens : 2};
+    return GPUMEM_OK;
 }
 
 /* ---- what a case needs, made once ---- */
@@ -278,7 +279,8 @@ static gpumem_status get_plan(gpumem_batch *b, const gm_case *c, gm_answer *a, g
     key_put(&b->key, r->attention);
     flags[0] = (char)('0' + r->mode * 4 + r->checkpointing * 2 + r->all_logits);
     memcpy(flags + 1, &r->accumulation, sizeof r->accumulation);
-    gpumem_text_put(&b->key, flags, 1 + sizeof r->accumulation);
+    flags[1 + sizeof r->accumulation] = (char)('0' + (r->only.batch == 1) + 2 * (r->only.tokens == 1));
+    gpumem_text_put(&b->key, flags, 2 + sizeof r->accumulation);
     if (b->key.failed)
         return gm_no_memory(err);
     a->plan = gm_map_get(&b->plans, b->key.s, b->key.n);
@@ -335,6 +337,14 @@ static void write_answer(const gm_answer *a, const gpumem_result *r, gpumem_text
         number(out, "between_steps", r->between_steps, first);
     if (gpumem_plan_complete(a->plan))
         number(out, "total", r->total, first);
+    if (gpumem_plan_walks(a->plan) && gpumem_plan_request(a->plan)->mode == GPUMEM_MODE_TRAINING) {
+        number(out, "kept", r->kept, first);
+        number(out, "held_for_backward", r->held_for_backward, first);
+        number(out, "peak_forward", r->phase[0], first);
+        number(out, "peak_backward", r->phase[1], first);
+        number(out, "peak_step", r->phase[2], first);
+        number(out, "peak", r->total, first);
+    }
 }
 
 static void write_error(const gpumem_error *err, gpumem_text *out, bool *first)

@@ -326,6 +326,8 @@ GPUMEM_EXPORT gpumem_status gpumem_plan_peak(const gpumem_plan *plan, const gpum
                                              gpumem_error *err);
 /* Does the plan know everything that lives?  If not, only weights, between_steps and the lines are right. */
 GPUMEM_EXPORT bool gpumem_plan_complete(const gpumem_plan *plan);
+/* Does it follow the operators one by one?  Then `kept`, the phases and their moments are known. */
+GPUMEM_EXPORT bool gpumem_plan_walks(const gpumem_plan *plan);
 /* Did the config's quantisation choose the precision? */
 GPUMEM_EXPORT bool gpumem_plan_quantized(const gpumem_plan *plan);
 GPUMEM_EXPORT const char *gpumem_plan_warning(const gpumem_plan *plan); /* or NULL */
