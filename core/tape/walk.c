@@ -618,12 +618,31 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
 
 /* ---- rules ---- */
 
+/* A rule for how scores are computed, with or without a kernel: attention.alibi, attention.narrow.eager; else attention.eager. */
+static uint32_t attention_rule(gm_rules *rules, const gpumem_op *op, bool eager, gpumem_error *err)
+{
+    static const char *const scores[] = {NULL, "narrow", "uncast", "alibi", "wide", "upcast"};
+    const char *way = eager ? "eager" : "flash", *variant = op->variant < sizeof scores / sizeof *scores ? scores[op->variant] : NULL;
+    char name[64];
+    uint32_t rule = GM_NONE;
+    if (variant) {
+        snprintf(name, sizeof name, "attention.%s.%s", variant, way);
+        rule = gm_rules_find(rules, name, err);
+        snprintf(name, sizeof name, "attention.%s", variant);
+        if (rule == GM_NONE && err->status == GPUMEM_OK)
+            rule = gm_rules_find(rules, name, err);
+    }
+    snprintf(name, sizeof name, "attention.%s", way);
+    return rule == GM_NONE && err->status == GPUMEM_OK ? gm_rules_find(rules, name, err) : rule;
+}
+
 static const char *variant_of(const gpumem_op *op, bool eager)
 {
     static const char *const linear[] = {NULL, "conv1d"};
     static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
-    static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back"};
-    static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited"};
+    static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens"};
+    static const char *const split[] = {NULL, "heads", "picked", "quarters"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows"};
+    static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand"};
     static const char *const router[] = {"softmax", "softmax_top", "deepseek"}, *const loss[] = {"causal", "plain"};
     static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru"};
 #define AT(list) (op->variant < sizeof list / sizeof *list ? list[op->variant] : NULL)
@@ -632,6 +651,9 @@ static const char *variant_of(const gpumem_op *op, bool eager)
     case GPUMEM_OP_RMSNORM:
     case GPUMEM_OP_LAYERNORM: return AT(norm);
     case GPUMEM_OP_ROTARY: return AT(rotary);
+    case GPUMEM_OP_SPLIT: return AT(split);
+    case GPUMEM_OP_VIEW: return AT(view);
+    case GPUMEM_OP_ROTARY_TABLE: return AT(table);
     case GPUMEM_OP_ACT: return AT(act);
     case GPUMEM_OP_ROUTE: return AT(router);
     case GPUMEM_OP_LOSS: return AT(loss);
@@ -653,7 +675,7 @@ gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool e
             snprintf(name, sizeof name, "%.90s", d->string + op->name);
         else
             snprintf(name, sizeof name, variant ? "%s.%s" : "%s", kind ? kind : "", variant);
-        rule[i] = gm_rules_find(rules, name, &own);
+        rule[i] = op->kind == GPUMEM_OP_ATTENTION ? attention_rule(rules, op, eager, &own) : gm_rules_find(rules, name, &own);
         if (rule[i] == GM_NONE && own.status == GPUMEM_OK && op->rule != GPUMEM_NONE)
             rule[i] = gm_rules_add(rules, d->string + op->name, d->string + op->rule, &own);
         if (rule[i] == GM_NONE && own.status != GPUMEM_OK) {

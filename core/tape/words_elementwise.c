@@ -68,6 +68,48 @@ DERIVE(d_of_other)
     gm_tv_unref(t, a);
 }
 
+/* x * 0.5 * (1 + tanh(0.79788456 * x * (1 + 0.044715 * x * x))) as an autograd function of its own, which keeps x */
+static uint32_t next(gm_tape *t, uint32_t a) /* in place of a */
+{
+    uint32_t y = gm_like(t, a);
+    gm_tv_unref(t, a);
+    return y;
+}
+
+static uint32_t joined(gm_tape *t, uint32_t a, uint32_t b) /* in place of both */
+{
+    uint32_t y = gm_like2(t, a, b);
+    gm_tv_unref(t, b);
+    gm_tv_unref(t, a);
+    return y;
+}
+
+static uint32_t tanh_of_cube(gm_tape *t, uint32_t x)
+{
+    uint32_t a = gm_like(t, x), b = next(t, next(t, gm_like(t, x)));
+    return next(t, joined(t, a, b));
+}
+
+WORD(gelu_by_hand)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x), a;
+    UNUSED_WORD;
+    gm_node_save(t, node, x);
+    a = gm_like(t, x);
+    out[0] = joined(t, a, next(t, tanh_of_cube(t, x)));
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_gelu_by_hand)
+{
+    uint32_t x = node->saved[0], h = tanh_of_cube(t, x), p = gm_like(t, x), r = next(t, gm_like(t, h)), u = next(t, next(t, gm_like(t, x)));
+    uint32_t w = joined(t, p, joined(t, r, u)), ff = joined(t, w, next(t, gm_like(t, h)));
+    res[0] = gm_like2(t, ff, g[0]);
+    gm_tv_unref(t, ff);
+    gm_tv_unref(t, h);
+}
+
 /* ---- two operands ---- */
 
 static unsigned binary(gm_tape *t, unsigned word, const gm_arg *arg, bool self, bool other, uint32_t *out)
@@ -331,7 +373,7 @@ const gm_word gm_words_elementwise[] = {
     {"adds", 1, 2, 0, plain, d_same},      {"neg", 1, 1, 0, plain, d_new},       {"muls", 1, 2, 0, plain, d_new},
     {"pow", 1, 2, 'h', of_input, d_pow},   {"square", 1, 1, 0, of_input, d_pow}, {"rsqrt", 1, 1, 'h', of_result, d_rsqrt},
     {"sqrt", 1, 1, 0, of_result, d_sqrt},  {"exp", 1, 1, 'h', of_result, d_new_input}, {"log", 1, 1, 'h', of_input, d_new_input},
-    {"silu", 1, 1, 0, of_input, d_new_input}, {"gelu", 1, 1, 0, of_input, d_new_input}, {"relu", 1, 1, 0, of_result, d_new_input},
+    {"silu", 1, 1, 0, of_input, d_new_input}, {"gelu", 1, 1, 0, of_input, d_new_input}, {"relu", 1, 1, 0, of_result, d_new_input}, {"gelu_by_hand", 1, 1, 0, gelu_by_hand, d_gelu_by_hand},
     {"tanh", 1, 1, 0, of_result, d_new_input}, {"sigmoid", 1, 1, 0, of_result, d_new_input}, {"softplus", 1, 1, 'h', of_input, d_new_input},
     {"clamp", 1, 1, 0, of_input, d_clamp}, {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
     {"cos", 1, 1, 0, of_input, d_of_other}, {"add", 2, 2, 0, add, d_add},         {"sub", 2, 2, 0, add, d_sub},

@@ -152,6 +152,39 @@ DERIVE(d_matmul)
         }
 }
 
+/* baddbmm(a, x, y) of [batch, .., ..]: alpha x y + a, which needs no gradient; the products' gradients are scaled. */
+WORD(baddbmm)
+{
+    uint32_t in[3] = {arg[1].tv, arg[2].tv, arg[0].tv}, node = gm_node_begin(t, word, 2, in);
+    gm_ext dim[3];
+    UNUSED_WORD;
+    gm_node_save(t, node, gm_node_needs(t, node, 1) ? in[0] : GM_NONE);
+    gm_node_save(t, node, gm_node_needs(t, node, 0) ? in[1] : GM_NONE);
+    if (t->stop)
+        return 0;
+    if (t->tv[in[0]].ndim != 3 || t->tv[in[1]].ndim != 3) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a product of what are no batches of matrices");
+        return 0;
+    }
+    dim[0] = t->tv[in[0]].dim[0];
+    dim[1] = t->tv[in[0]].dim[1];
+    dim[2] = t->tv[in[1]].dim[2];
+    out[0] = gm_tv_new(t, 3, dim, t->tv[in[0]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_baddbmm)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (gm_wants(t, node, i)) {
+            const gm_meta m = t->meta[node->edge0 + i];
+            uint32_t p = gm_tv_new(t, m.ndim, m.dim, t->tv[g[0]].dtype);
+            res[i] = gm_like(t, p);
+            gm_tv_unref(t, p);
+        }
+}
+
 /* ---- attention ---- */
 
 static uint32_t like_dense(gm_tape *t, uint32_t x) /* empty_like */
@@ -279,6 +312,7 @@ DERIVE(d_efficient)
 
 const gm_word gm_words_product[] = {
     {"mm", 2, 3, 'l', mm, d_mm}, {"addmm", 2, 3, 'l', addmm, d_addmm}, {"linear", 2, 3, 0, linear, NULL}, {"conv1d", 2, 3, 0, conv1d, NULL}, {"unfold", 1, 1, 0, unfold, d_unfold}, {"matmul", 2, 2, 'l', matmul, d_matmul},
+    {"baddbmm", 3, 3, 'l', baddbmm, d_baddbmm},
     {"flash", 3, 3, 'l', flash, d_flash}, {"efficient", 3, 3, 0, efficient, d_efficient},
     {NULL, 0, 0, 0, NULL, NULL},
 };

@@ -295,6 +295,7 @@ static inline uint32_t activation_of(const char *name)
         {"quick_gelu", GPUMEM_ACT_GELU}, {"relu", GPUMEM_ACT_RELU}, {"relu6", GPUMEM_ACT_RELU}, {"relu2", GPUMEM_ACT_RELU2},
         {"sigmoid", GPUMEM_ACT_SIGMOID}, {"tanh", GPUMEM_ACT_TANH}, {"mish", GPUMEM_ACT_SILU}, {"hardswish", GPUMEM_ACT_SILU},
         {"leaky_relu", GPUMEM_ACT_SILU}, {"xielu", GPUMEM_ACT_SILU}, {"swiglu_limited", GPUMEM_ACT_SWIGLU_LIMITED},
+        {"gelu_by_hand", GPUMEM_ACT_GELU_BY_HAND},
     };
     for (size_t i = 0; i < COUNT(table); i++)
         if (strcmp(table[i].name, name) == 0)

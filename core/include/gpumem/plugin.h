@@ -166,12 +166,20 @@ enum {
 enum gpumem_norm { GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5, GPUMEM_NORM_GATED, GPUMEM_NORM_PLAIN, GPUMEM_NORM_LATE, GPUMEM_NORM_WIDE };
 enum gpumem_rotary {
     GPUMEM_ROTARY_HALF, GPUMEM_ROTARY_CAT, GPUMEM_ROTARY_INTERLEAVE, GPUMEM_ROTARY_PARTS, GPUMEM_ROTARY_EACH, GPUMEM_ROTARY_BOTH, GPUMEM_ROTARY_PAIRS,
-    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK
+    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK, GPUMEM_ROTARY_TOKENS
 };
 enum gpumem_linear { GPUMEM_LINEAR_PLAIN, GPUMEM_LINEAR_CONV1D /* weight [in, out] */ };
+enum gpumem_split { GPUMEM_SPLIT_PARTS, GPUMEM_SPLIT_HEADS /* of each head, heads first */, GPUMEM_SPLIT_PICKED /* of each head, picked one by one */,
+                    GPUMEM_SPLIT_QUARTERS /* of each quarter of the heads, copied */ };
+enum gpumem_table { GPUMEM_TABLE_PLAIN, GPUMEM_TABLE_ROWS /* of a table of all positions */ };
+enum gpumem_view { GPUMEM_VIEW_PLAIN, GPUMEM_VIEW_HEADS_FIRST };
+/* How scores are computed where no kernel does it: softmax in fp32, as they come, as they come and not cast back, with a bias by position that is added
+ * in the product (no kernel can), q and k in fp32 (no kernel can), q and k in fp32 and no kernel was asked for. */
+enum gpumem_scores { GPUMEM_SCORES_PLAIN, GPUMEM_SCORES_NARROW, GPUMEM_SCORES_UNCAST, GPUMEM_SCORES_ALIBI, GPUMEM_SCORES_WIDE, GPUMEM_SCORES_UPCAST };
 enum gpumem_act {
     GPUMEM_ACT_SILU, GPUMEM_ACT_GELU, GPUMEM_ACT_GELU_NEW, GPUMEM_ACT_RELU, GPUMEM_ACT_RELU2, GPUMEM_ACT_SIGMOID,
-    GPUMEM_ACT_TANH, GPUMEM_ACT_EXP, GPUMEM_ACT_SOFTPLUS, GPUMEM_ACT_SWIGLU_LIMITED /* gpt_oss: clamped, (up + 1) * glu */
+    GPUMEM_ACT_TANH, GPUMEM_ACT_EXP, GPUMEM_ACT_SOFTPLUS, GPUMEM_ACT_SWIGLU_LIMITED /* gpt_oss: clamped, (up + 1) * glu */,
+    GPUMEM_ACT_GELU_BY_HAND /* bloom: small operators both ways, keeps its input alone */
 };
 enum gpumem_router { GPUMEM_ROUTER_SOFTMAX, GPUMEM_ROUTER_SOFTMAX_TOP, GPUMEM_ROUTER_DEEPSEEK };
 enum gpumem_scan {

@@ -10,8 +10,9 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("rope", "rotated width of a head; null: all of it"),
     WORD("rotary", "'half'", "half (all of a head); cat (a part, put together with the rest); interleave (pairs); parts (cat, its parts are the attention's own "
                             "variables: models/phi); each (cat, q before k: models/phi3); both (cat, once both are rotated: models/nemotron); pairs (tables are repeated: "
-                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); without cos and sin: not at all"),
+                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); without cos and sin: not at all"),
     FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
+    WORD("qkv_layout", "'parts'", "rows of that matrix: parts (all of q, k, v), heads (q, k, v of each head: models/gpt_neox), picked (the same, picked one by one: models/bloom) or quarters (of four groups of heads, copied: models/codegen)"),
     SIZE_OR_NULL("qkv_width", "rows of that matrix; null: what its parts need, and no other could run"),
     FLAG("conv1d", "false", "weights are [in, out]"),
     FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are rotated and kept (models/falcon)"),
@@ -40,13 +41,15 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("o_norm", "false", "an RMS norm before the output matrix (models/bitnet)"),
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
+    WORD("scores", "'plain'", "how scores are computed without a kernel: plain (softmax in fp32), narrow (as they come: models/gpt2), uncast (the same, not cast back: models/biogpt); or always: "
+                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen); upcast (q and k in fp32 without a kernel: models/gpt2)"),
 };
 
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
     uint64_t heads, kv, dim, value_dim, norm_dim, q_norm_width;
-    int rotary, norm, style, affine;
+    int rotary, norm, style, affine, layout, scores;
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
     uint32_t q, k, v, gate;
@@ -57,8 +60,9 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
+    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -73,10 +77,16 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
     s->gate = GPUMEM_NONE;
     s->gating = choice_of(args, ATTENTION_GATE, gates);
+    s->layout = choice_of(args, ATTENTION_LAYOUT, layouts); /* in the order of enum gpumem_split */
+    s->scores = choice_of(args, ATTENTION_SCORES, scores);  /* in the order of enum gpumem_scores */
+    if (s->layout < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "qkv_layout is none of parts, heads, picked, quarters");
+    if (s->scores < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, upcast");
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back");
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens");
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style < 0)
@@ -118,6 +128,10 @@ static void project(const gpumem_args *args, uint32_t x, uint32_t context, atten
             weight = gpumem_emit_weight(e, "qkv_proj.weight", GPUMEM_FAMILY_MATRIX, extent(size_of(args, ATTENTION_FUSED_WIDTH), GPUMEM_AXIS_HEADS), last_of(e, x));
         y = linear(e, "qkv_proj", GPUMEM_FAMILY_MATRIX, x, weight, extent(whole, GPUMEM_AXIS_HEADS), flags);
         split(e, "qkv", hold(e, y, GPUMEM_LIVES_STEP), 3, names, size, part);
+        if (e->status == GPUMEM_OK) {
+            e->op[e->nop - 1].variant = (uint8_t)s->layout;
+            e->op[e->nop - 1].attr[0] = (uint32_t)s->heads;
+        }
     } else {
         for (unsigned i = 0; i < 3; i++) {
             unsigned own = i == 1 && !is_null(args, ATTENTION_K_BIAS) && !flag_of(args, ATTENTION_K_BIAS) ? flags & ~(unsigned)LINEAR_BIAS : flags;
@@ -272,7 +286,7 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
     for (unsigned i = 0; i < 3; i++)
         hold(e, operand[i], GPUMEM_LIVES_STEP);
     y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
-    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 5, operand, 1, &y);
+    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, (unsigned)s->scores, "attention", 5, operand, 1, &y);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->kv;
@@ -286,6 +300,21 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
     copied = gpumem_emit_same(e, "reshaped", y);
     operate(e, GPUMEM_OP_COPY, 0, "reshape", y, GPUMEM_NONE, copied);
     return copied;
+}
+
+/* [batch, tokens, heads, width], seen as [batch, heads, tokens, width]. */
+static uint32_t heads_first(gpumem_emit *e, uint32_t x)
+{
+    uint32_t y = view_of(e, gpumem_emit_same(e, "heads_first", x), x);
+    operate(e, GPUMEM_OP_VIEW, GPUMEM_VIEW_HEADS_FIRST, "heads_first", x, GPUMEM_NONE, y);
+    return y;
+}
+
+static void heads_first_all(attention_spec *s, gpumem_emit *e)
+{
+    s->q = heads_first(e, s->q);
+    s->k = heads_first(e, s->k);
+    s->v = heads_first(e, s->v);
 }
 
 static void norm_both(attention_spec *s, gpumem_emit *e)
@@ -342,8 +371,12 @@ DESCRIBE(attention_describe)
         norm_both(&s, e);
     if (flag_of(args, ATTENTION_KV_REPEATED))
         repeat(&s, e);
+    if (s.layout == GPUMEM_SPLIT_PICKED)
+        heads_first_all(&s, e);
     if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE)
         rotate(args, in + 1, &s, e);
+    if (s.layout == GPUMEM_SPLIT_QUARTERS)
+        heads_first_all(&s, e);
     if (s.norm != NORM_NONE && late)
         norm_both(&s, e);
     if (flag_of(args, ATTENTION_Q_SCALED))

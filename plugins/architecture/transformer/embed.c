@@ -56,6 +56,23 @@ uint32_t count_tokens(gpumem_emit *e, uint32_t x)
     return y;
 }
 
+/* Ids that are counted along a mask of ones, or that a number was added to. */
+static uint32_t counted(gpumem_emit *e, uint32_t x)
+{
+    uint32_t mask = of_dtype(e, token_ids(e, x, e->tensor[x].dim[0]), GPUMEM_DTYPE_F32), y;
+    make_new(e, "ones", GPUMEM_NONE, mask);
+    y = token_ids(e, x, e->tensor[x].dim[0]);
+    make_new(e, "counted", mask, y);
+    return y;
+}
+
+static uint32_t shifted(gpumem_emit *e, uint32_t ids)
+{
+    uint32_t y = of_dtype(e, gpumem_emit_same(e, "shifted_ids", ids), GPUMEM_DTYPE_I64);
+    make_new(e, "shifted_ids", ids, y);
+    return y;
+}
+
 /* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it. */
 static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, uint64_t positions)
 {
@@ -63,6 +80,8 @@ static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, uint64_t posi
     uint32_t y, buffer;
     if (kind == 0)
         return count_tokens(e, x);
+    if (kind == 3)
+        return counted(e, x);
     if (kind == 1) {
         y = token_ids(e, x, e->tensor[x].dim[0]);
         make_new(e, "ids", GPUMEM_NONE, y);
@@ -81,21 +100,26 @@ const gpumem_paramdef position_params[POSITION_N] = {
     {"position_offset", GPUMEM_TYPE_INT, 0, "0", 0, 1024, "rows before the first position (models/opt: 2)"},
     WORD("position_buffer", "''", "name of a buffer that holds them instead of a parameter (models/xglm, models/ctrl)"),
     FLAG("position_fp32", "false", "that buffer is fp32"),
-    WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types) or buffer (position_ids: models/bert)"),
+    WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types) buffer (position_ids: models/bert) or mask (counted along a mask of ones: models/opt)"),
+    FLAG("position_added", "false", "an operator adds position_offset to the ids"),
 };
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", NULL};
+    static const char *const kinds[] = {"arange", "each", "buffer", "mask", NULL};
     gpumem_dim dim[3], table[2];
     uint32_t operand[2], y;
     const char *buffer = args->param[POSITION_BUFFER].v.s;
     int kind = choice_of(args, POSITION_IDS, kinds);
     if (kind < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, mask");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
     table[1] = last_of(e, in[0]);
     operand[0] = position_ids(e, in[0], kind, table[0].size);
+    if (e->status != GPUMEM_OK)
+        return (gpumem_status)e->status;
+    if (flag_of(args, POSITION_ADDED))
+        operand[0] = shifted(e, operand[0]);
     if (e->status != GPUMEM_OK)
         return (gpumem_status)e->status;
     dim[0] = e->tensor[operand[0]].dim[0];
@@ -148,7 +172,7 @@ DESCRIBE(cossin_describe)
     for (unsigned i = 0; i < 2; i++)
         out[i] = hold(e, gpumem_emit_tensor(e, tables[i], GPUMEM_ROLE_ACTIVATION, 0,
                                             flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);
-    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, 0, "cossin", 2, operand, 2, out);
+    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, is_null(args, COSSIN_ROWS) ? 0 : GPUMEM_TABLE_ROWS, "cossin", 2, operand, 2, out);
     out[2] = operand[1];
     return (gpumem_status)e->status;
 }
