@@ -117,6 +117,13 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
     if (p == NULL)
         return plan->walk.rules && plan->complete; /* made for other points only */
     bad = gm_peaks_at(p, plan->rounding, point->batch, point->tokens, peak);
+    if (plan->request.mode == GPUMEM_MODE_INFERENCE) {
+        out->cache = peak[GM_PEAK_HELD];
+        bad |= gm_add_u64(out->phase[3], peak[GM_PEAK_FORWARD], &out->phase[3]);
+        bad |= gm_add_u64(out->phase[4], peak[GM_PEAK_BACKWARD], &out->phase[4]);
+        out->total = out->phase[3] > out->phase[4] ? out->phase[3] : out->phase[4];
+        return bad;
+    }
     out->kept = peak[GM_PEAK_HELD];
     bad |= gm_add_u64(out->phase[0], peak[GM_PEAK_HELD], &out->held_for_backward);
     bad |= gm_add_u64(out->phase[0], peak[GM_PEAK_FORWARD], &out->phase[0]);

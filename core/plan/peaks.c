@@ -193,6 +193,8 @@ static void reached(void *self, gm_tape *t, int where)
     collector *c = self;
     if (where == GM_AT_RETURNED)
         add(c, t, GM_PEAK_RETURNED);
+    else if (where == GM_AT_DECODED)
+        ;
     else if (where == GM_AT_HELD) {
         add(c, t, GM_PEAK_HELD);
         c->phase = GM_PEAK_BACKWARD;

@@ -550,7 +550,8 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->rule = rule;
     w->rounding = plan->rounding;
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
-               (plan->request.accumulation > 1 ? GM_WALK_HAS_GRADIENTS : 0u);
+               (plan->request.accumulation > 1 ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache ? 0u : GM_WALK_CACHE) |
+               (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
     s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER, rule, &own);
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
         gm_symbols symbols;
@@ -633,7 +634,7 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
     if ((s = choose_all(p, err)) == GPUMEM_OK && (s = fill_request(p, err)) == GPUMEM_OK && (s = make_formats(p, err)) == GPUMEM_OK &&
         (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = make_times(p, err)) == GPUMEM_OK) {
         make_job(p);
-        if (p->activation.manifest && p->activation.manifest->rules && request->mode == GPUMEM_MODE_TRAINING)
+        if (p->activation.manifest && p->activation.manifest->rules)
             s = read_rules(p, err);
         if (s == GPUMEM_OK && plan->walk.rules)
             s = walk(p, err);

@@ -344,6 +344,11 @@ static void write_answer(const gm_answer *a, const gpumem_result *r, gpumem_text
         number(out, "peak_backward", r->phase[1], first);
         number(out, "peak_step", r->phase[2], first);
         number(out, "peak", r->total, first);
+    } else if (gpumem_plan_walks(a->plan)) {
+        number(out, "cache", r->cache, first);
+        number(out, "peak_prefill", r->phase[3], first);
+        number(out, "peak_decode", r->phase[4], first);
+        number(out, "peak", r->total, first);
     }
 }
 

@@ -41,6 +41,7 @@ void gm_tape_free(gm_tape *t)
     free(t->meta);
     free(t->leaf);
     free(t->frame);
+    free(t->cached);
     free(t->atom);
     free(t->live);
 }

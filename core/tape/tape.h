@@ -105,6 +105,11 @@ struct gm_tape {
     struct gm_once once[GM_ONCE]; /* made where first needed, held by the decoder */
     uint32_t nonce;
 
+    /* inference: what is remembered of the tokens, in the order in which layers ask */
+    struct gm_past { uint32_t tv; int32_t rep; } *cached;
+    uint32_t ncached, max_cached, at_cached;
+    bool caching, decoding, last_only; /* last_only: logits of the last token alone */
+
     uint32_t label, position; /* of what is made now; of the block that runs */
     int32_t rep;
     bool in_backward;

@@ -538,12 +538,47 @@ static void reached(gm_walk *w, int at)
         w->to->reached(w->to->self, &w->t, at);
 }
 
+/* One more token, with what the prefill has left behind. */
+static void decode(gm_walk *w)
+{
+    gm_tape *t = &w->t;
+    uint32_t token, batch = 0, tokens = 0;
+    for (uint32_t i = 1; i < w->symbols.n; i++)
+        if (w->symbols.sym[i].op == GPUMEM_SYM_INPUT) {
+            batch = strcmp(w->symbols.sym[i].name, "batch") == 0 ? i : batch;
+            tokens = strcmp(w->symbols.sym[i].name, "tokens") == 0 ? i : tokens;
+        }
+    if (tokens == 0)
+        return;
+    for (uint32_t i = 0; i < w->nskip; i++)
+        free(w->skip[i].live);
+    w->nskip = 0;
+    t->at_cached = 0;
+    t->decoding = true;
+    token = gm_storage_new(t, gm_ext_symbol(&w->symbols, 1, batch), GPUMEM_FORMAT_I64);
+    w->symbols.known[tokens] = 1; /* what is described from now on has one token */
+    for (uint32_t i = 1; i < w->symbols.n; i++)
+        if (w->symbols.sym[i].op != GPUMEM_SYM_INPUT)
+            w->symbols.known[i] = 0;
+    gm_symbols_know(&w->symbols);
+    run_sequence(w);
+    if (t->failed)
+        return;
+    let_go(w, &w->stack);
+    let_go(w, &w->model);
+    let_go(w, &w->caller);
+    gm_storage_unref(t, token);
+    reached(w, GM_AT_DECODED);
+}
+
 static void forward_and_backward(gm_walk *w)
 {
     gm_tape *t = &w->t;
     t->grad_mode = t->training = (w->job->flags & GM_WALK_TRAIN) != 0;
     t->checkpointing = t->training && w->job->flags & GM_WALK_CHECKPOINT;
     t->low = w->job->low;
+    t->caching = w->job->flags & GM_WALK_CACHE && !(w->job->flags & GM_WALK_TRAIN);
+    t->last_only = !(w->job->flags & (GM_WALK_ALL_LOGITS | GM_WALK_TRAIN));
     run_sequence(w);
     if (t->failed)
         return;
@@ -557,8 +592,10 @@ static void forward_and_backward(gm_walk *w)
     end_region(w);
     let_go(w, &w->caller);
     reached(w, GM_AT_HELD);
-    if (!(w->job->flags & GM_WALK_TRAIN))
+    if (!(w->job->flags & GM_WALK_TRAIN)) {
+        decode(w);
         return;
+    }
     if (w->loss == GM_NONE) {
         gm_tape_fail(t, GPUMEM_EUNSUP, "the class has no loss: nothing to train it with");
         return;

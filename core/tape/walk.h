@@ -4,8 +4,9 @@
 
 #include "tape/rules.h"
 
-enum { GM_WALK_TRAIN = 1, GM_WALK_CHECKPOINT = 2, GM_WALK_HAS_GRADIENTS = 4, GM_WALK_WHOLE = 8 /* every layer, none left out */ };
-enum { GM_AT_FORWARD, GM_AT_RETURNED, GM_AT_HELD, GM_AT_BACKWARD_DONE };
+enum { GM_WALK_TRAIN = 1, GM_WALK_CHECKPOINT = 2, GM_WALK_HAS_GRADIENTS = 4, GM_WALK_WHOLE = 8 /* every layer, none left out */,
+       GM_WALK_CACHE = 16, GM_WALK_ALL_LOGITS = 32 /* of inference */ };
+enum { GM_AT_FORWARD, GM_AT_RETURNED, GM_AT_HELD, GM_AT_BACKWARD_DONE, GM_AT_DECODED };
 
 typedef struct gm_walk_job {
     const gpumem_description *d;

@@ -1,7 +1,7 @@
 #include "tape/words.h"
 #include <string.h>
 
-static const gm_word *const tables[] = {gm_words_elementwise, gm_words_shape, gm_words_product, gm_words_index};
+static const gm_word *const tables[] = {gm_words_elementwise, gm_words_shape, gm_words_product, gm_words_index, gm_words_cache};
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define TABLE 64 /* numbers of a table's words start at its place times this, plus one */
 

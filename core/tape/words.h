@@ -4,7 +4,7 @@
 
 #include "tape/tape.h"
 
-extern const gm_word gm_words_elementwise[], gm_words_shape[], gm_words_product[], gm_words_index[];
+extern const gm_word gm_words_elementwise[], gm_words_shape[], gm_words_product[], gm_words_index[], gm_words_cache[];
 
 #define WORD(name) static unsigned name(gm_tape *t, unsigned word, unsigned n, const gm_arg *arg, uint32_t *out)
 #define DERIVE(name) static void name(gm_tape *t, const gm_node *node, const uint32_t *g, uint32_t *res)

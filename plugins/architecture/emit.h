@@ -143,6 +143,28 @@ static inline void cache(gpumem_emit *e, const char *name, uint32_t x, uint64_t 
     gpumem_emit_tensor(e, name, GPUMEM_ROLE_CACHE, 0, GPUMEM_DTYPE_MODEL, 4, dim);
 }
 
+/* The operator that remembers them: *k and *v (or GPUMEM_NONE) become those of all tokens so far. */
+static inline void append_cache(gpumem_emit *e, uint32_t *k, uint32_t *v, uint64_t heads, uint64_t window)
+{
+    uint32_t in[2], out[2], n = *v == GPUMEM_NONE ? 1 : 2;
+    gpumem_op *op;
+    in[0] = *k;
+    in[1] = *v;
+    for (unsigned i = 0; i < n; i++) {
+        hold(e, in[i], GPUMEM_LIVES_USE);
+        out[i] = hold(e, gpumem_emit_same(e, i ? "all_values" : "all_keys", in[i]), GPUMEM_LIVES_STEP);
+    }
+    op = gpumem_emit_op(e, GPUMEM_OP_CACHE, 0, "cache", n, in, n, out);
+    if (op)
+    {
+        op->attr[0] = (uint32_t)window;
+        op->attr[1] = (uint32_t)heads;
+    }
+    *k = out[0];
+    if (n > 1)
+        *v = out[1];
+}
+
 /* A state of fixed size for each sequence: [batch, a, b] (b 0: [batch, a]). */
 static inline void state(gpumem_emit *e, const char *name, uint32_t x, unsigned dtype, uint64_t a, uint64_t b)
 {

@@ -280,6 +280,7 @@ typedef struct gpumem_result { /* by line of the plan */
     uint64_t line[GPUMEM_MAX_LINES];
     uint64_t weights;          /* parameters and buffers */
     uint64_t kept, held_for_backward; /* training: what autograd keeps of the activations; all that lives between forward and backward */
+    uint64_t cache;            /* inference: what the prefill leaves behind */
     uint64_t between_steps;    /* training: weights, buffers, optimizer states, input */
     uint64_t phase[6];         /* by bit number of GPUMEM_FORWARD ... GPUMEM_BETWEEN; right where the plan is complete */
     uint64_t total;            /* the largest phase; right where the plan is complete */

@@ -153,6 +153,7 @@ typedef struct gpumem_tensor {
  *   CONV                causal, each channel by itself, in: x, W [, bias]; attr[0]: tokens that it sees
  *   SCAN                a recurrence over the tokens, in: what its step reads; variant: enum gpumem_scan; attr: [0] heads,
  *                       [1] and [2] extents of a head's state, [3] groups that share keys, [4] tokens at once, or 0
+ *   CACHE               in: keys and values [, more] of these tokens; out: those of all tokens so far; attr: [0] window or 0, [1] heads
  *   LOSS                in: logits, labels; variant: enum gpumem_loss */
 enum {
     GPUMEM_OP_LINEAR, GPUMEM_OP_EMBED, GPUMEM_OP_RMSNORM, GPUMEM_OP_LAYERNORM, GPUMEM_OP_ROTARY, GPUMEM_OP_ATTENTION,
@@ -160,6 +161,7 @@ enum {
     GPUMEM_OP_SOFTCAP, GPUMEM_OP_MATMUL, GPUMEM_OP_VIEW, GPUMEM_OP_SPLIT, GPUMEM_OP_CONCAT, GPUMEM_OP_COPY,
     GPUMEM_OP_CAST, GPUMEM_OP_PAD, GPUMEM_OP_REPEAT, GPUMEM_OP_INDEX, GPUMEM_OP_SORT, GPUMEM_OP_ROUTE,
     GPUMEM_OP_GROUPED_LINEAR, GPUMEM_OP_COMBINE, GPUMEM_OP_CONV, GPUMEM_OP_SCAN, GPUMEM_OP_LOSS, GPUMEM_OP_ROTARY_TABLE,
+    GPUMEM_OP_CACHE,
     GPUMEM_OP_END,
     GPUMEM_OP_OTHER = 255 /* a component's own: it brings its rule */
 };

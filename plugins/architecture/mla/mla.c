@@ -160,6 +160,7 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
         rotate(s, in + 1, &q[1], &latent[1], e);
     cache(e, "latent", in[0], 1, rank, s->window);
     cache(e, "rotated_key", in[0], 1, s->rope, s->window);
+    append_cache(e, &latent[0], &latent[1], 1, s->window);
     qkv[0] = step(e, gpumem_emit_like(e, "q", q[0], width));
     gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "q", 2, q, 1, &qkv[0]);
     y = matrix(e, "kv_b_proj", latent[0], extent(s->heads.size * (s->nope + s->value), GPUMEM_AXIS_HEADS), 0);

@@ -384,6 +384,7 @@ DESCRIBE(attention_describe)
     if (flag_of(args, ATTENTION_CAUSAL) && in[3] == GPUMEM_NONE) {
         cache(e, "keys", in[0], s.kv, s.dim, size_or(args, ATTENTION_WINDOW, 0));
         cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
+        append_cache(e, &s.k, &s.v, s.kv, size_or(args, ATTENTION_WINDOW, 0));
     }
     y = attend(args, in[0], in[4], &s, e);
     if (s.gating == GATE_SOFTPLUS)

@@ -21,6 +21,8 @@ DESCRIBE(head_describe)
     uint32_t weight = in[1] == GPUMEM_NONE ? GPUMEM_NONE : tied(e, in[1]);
     uint32_t y = linear(e, "", GPUMEM_FAMILY_HEAD, in[0], weight, extent(size_of(args, HEAD_VOCAB), GPUMEM_AXIS_VOCAB),
                         flag_of(args, HEAD_BIAS) ? LINEAR_BIAS : 0);
+    if (e->status == GPUMEM_OK)
+        e->op[e->nop - 1].attr[0] = 1; /* of the last token alone, where that is enough */
     out[0] = hold(e, y, GPUMEM_LIVES_CALLER);
     return (gpumem_status)e->status;
 }

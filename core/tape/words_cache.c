@@ -1,0 +1,124 @@
+/* What a decoder remembers of its tokens: DynamicLayer and DynamicSlidingWindowLayer of transformers (cache_utils.py). */
+#include "tape/words.h"
+#include <stdlib.h>
+#include <string.h>
+
+static struct gm_past *slot(gm_tape *t)
+{
+    if (t->at_cached < t->ncached)
+        return &t->cached[t->at_cached++];
+    if (t->ncached == t->max_cached) {
+        uint32_t max = t->max_cached ? t->max_cached * 2 : 32;
+        struct gm_past *now = realloc(t->cached, max * sizeof *now);
+        if (now == NULL) {
+            gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+            return NULL;
+        }
+        t->cached = now;
+        t->max_cached = max;
+    }
+    t->cached[t->ncached] = (struct gm_past){GM_NONE, t->rep};
+    t->at_cached = ++t->ncached;
+    return &t->cached[t->ncached - 1];
+}
+
+/* A view of the last n of dimension d; all of it where there are no more. */
+static uint32_t last(gm_tape *t, uint32_t x, int d, gm_ext n)
+{
+    uint32_t y = gm_tv_alias(t, x);
+    gm_ext length;
+    if (y == GM_NONE)
+        return y;
+    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_MIN, t->tv[x].dim[d], n, &length))
+        gm_tape_fail(t, GPUMEM_ERANGE, "a size that cannot be computed");
+    else
+        t->tv[y].dim[d] = length;
+    return y;
+}
+
+static void mark(gm_tape *t, uint32_t tv)
+{
+    if (tv != GM_NONE && t->tv[tv].storage != GM_NONE)
+        t->storage[t->tv[tv].storage].is = GPUMEM_IS_CACHE;
+}
+
+/* x behind what slot c has. */
+static uint32_t behind(gm_tape *t, uint32_t before, uint32_t x, int d)
+{
+    gm_ext dim[GM_TV_DIMS];
+    uint32_t y;
+    memcpy(dim, t->tv[x].dim, sizeof dim);
+    if (before != GM_NONE && !gm_ext_derive(t->symbols, GPUMEM_SYM_ADD, t->tv[before].dim[d], dim[d], &dim[d]))
+        return gm_tape_fail(t, GPUMEM_ERANGE, "a size that cannot be computed");
+    y = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    mark(t, y);
+    return y;
+}
+
+/* remember(x, dim): x behind what is remembered already, in a new tensor, which is remembered from now on */
+WORD(remember)
+{
+    struct gm_past *c = slot(t);
+    uint32_t at = t->at_cached - 1, before;
+    UNUSED_WORD;
+    if (c == NULL)
+        return 0;
+    before = c->tv;
+    out[0] = behind(t, before, arg[0].tv, gm_dim_at(t, arg[0].tv, &arg[1]));
+    if (out[0] == GM_NONE)
+        return 0;
+    t->cached[at].tv = gm_tv_ref(t, out[0]);
+    gm_tv_unref(t, before);
+    return 1;
+}
+
+/* slide(k, v, dim, window): both are put together before either is remembered, as a view of its last window - 1 tokens; a number on the device */
+WORD(slide)
+{
+    uint32_t first, before[2];
+    int d = gm_dim_at(t, arg[0].tv, &arg[2]);
+    gm_ext window;
+    UNUSED_WORD;
+    if (slot(t) == NULL || slot(t) == NULL || slot(t) == NULL)
+        return 0;
+    first = t->at_cached - 3;
+    if (t->cached[first + 2].tv == GM_NONE) {
+        uint32_t number = gm_tv_new(t, 0, NULL, GPUMEM_FORMAT_I64);
+        mark(t, number);
+        t->cached[first + 2].tv = number;
+    }
+    for (int i = 0; i < 2; i++) {
+        before[i] = t->cached[first + (uint32_t)i].tv;
+        out[i] = behind(t, before[i], arg[i].tv, d);
+    }
+    if (t->failed || !gm_ext_derive(t->symbols, GPUMEM_SYM_SUB, arg[3].size, gm_ext_of(1), &window))
+        return 0;
+    for (int i = 0; i < 2; i++) {
+        t->cached[first + (uint32_t)i].tv = last(t, out[i], d, window);
+        gm_tv_unref(t, before[i]);
+    }
+    return 2;
+}
+
+/* state(x): x is what is remembered, in place of what was before. */
+WORD(state)
+{
+    struct gm_past *c = slot(t);
+    uint32_t before;
+    UNUSED_WORD;
+    if (c == NULL)
+        return 0;
+    before = c->tv;
+    c->tv = gm_tv_ref(t, arg[0].tv);
+    mark(t, c->tv);
+    gm_tv_unref(t, before);
+    out[0] = gm_tv_ref(t, arg[0].tv);
+    return 1;
+}
+
+const gm_word gm_words_cache[] = {
+    {"remember", 2, 2, 0, remember, NULL},
+    {"slide", 4, 4, 0, slide, NULL},
+    {"state", 1, 1, 0, state, NULL},
+    {NULL, 0, 0, 0, NULL, NULL},
+};
