@@ -527,13 +527,16 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     gm_walk_job *w = &plan->walk;
     uint32_t *rule = gm_arena_zero(p->arena, d->nop + 1u, sizeof *rule);
     gpumem_error own = {0};
+    uint32_t model = 0; /* the first activation in the dtype of the model */
     gpumem_status s = GPUMEM_OK;
     if (rule == NULL)
         return gm_no_memory(err);
     w->d = d;
     w->format = p->format;
     w->nformat = p->nformat;
-    w->low = d->nop && p->compute[0] != p->active[0] && p->format[p->compute[0]].part[0].bits < 32 ? p->compute[0] : GPUMEM_NONE;
+    while (model < d->ntensor && (d->tensor[model].dtype != GPUMEM_DTYPE_MODEL || d->tensor[model].role != GPUMEM_ROLE_ACTIVATION))
+        model++;
+    w->low = d->nop && model < d->ntensor && p->compute[0] != p->active[model] && p->format[p->compute[0]].part[0].bits < 32 ? p->compute[0] : GPUMEM_NONE;
     w->weight = p->weight;
     w->gradient = p->gradient;
     w->activation = p->active;

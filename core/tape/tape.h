@@ -53,7 +53,7 @@ typedef struct gm_node {
     uint32_t grad[GM_NODE_OUTS];   /* that have arrived, by output */
     gm_meta outmeta;               /* of output 0 */
     int64_t a, b;                  /* the word's own */
-    gm_ext x[2];
+    gm_ext x[GM_NODE_OUTS];
 } gm_node;
 
 typedef struct gm_tape_leaf { uint32_t node, grad, cast; int32_t rep; bool has_grad, trains; uint32_t held; } gm_tape_leaf; /* held: an activation that was made a leaf */

@@ -174,7 +174,8 @@ enum gpumem_scan {
     GPUMEM_SCAN_MAMBA, GPUMEM_SCAN_MAMBA2, GPUMEM_SCAN_DELTA, GPUMEM_SCAN_LIGHTNING, GPUMEM_SCAN_MLSTM, GPUMEM_SCAN_WKV,
     GPUMEM_SCAN_RGLRU
 };
-enum gpumem_loss { GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN };
+enum gpumem_loss { GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN, GPUMEM_LOSS_MASKED };
+enum gpumem_attention { GPUMEM_ATTENTION_LLAMA, GPUMEM_ATTENTION_BERT, GPUMEM_ATTENTION_T5 }; /* how eager attention is written */
 #define GPUMEM_NATTR 8
 typedef struct gpumem_op {
     uint32_t name;    /* in the string table */

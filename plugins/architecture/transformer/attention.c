@@ -38,6 +38,9 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("o_norm", "false", "an RMS norm before the output matrix (models/bitnet)"),
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
+    WORD("attention_style", "'llama'", "how eager attention is written: llama (softmax in fp32), bert (as the scores are) or t5 (so, and with a bias)"),
+    SIZE_OR_NULL("bias_buckets", "kinds of distances that it makes a bias for itself, relative_attention_bias; null: it does not"),
+    FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
@@ -48,7 +51,7 @@ typedef struct attention_spec {
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
     uint32_t q, k, v, gate;
-    int gating;
+    int gating, written;
 } attention_spec;
 
 enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
@@ -57,6 +60,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", NULL}, *const styles[] = {"llama", "gemma", "t5", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
+    static const char *const manners[] = {"llama", "bert", "t5", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -71,6 +75,9 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
     s->gate = GPUMEM_NONE;
     s->gating = choice_of(args, ATTENTION_GATE, gates);
+    s->written = choice_of(args, ATTENTION_STYLE, manners); /* in the order of enum gpumem_attention */
+    if (s->written < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "attention_style is none of llama, bert, t5");
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
@@ -265,7 +272,7 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
     for (unsigned i = 0; i < 3; i++)
         hold(e, operand[i], GPUMEM_LIVES_STEP);
     y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
-    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 5, operand, 1, &y);
+    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, (unsigned)s->written, "attention", 5, operand, 1, &y);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->kv;
@@ -314,6 +321,24 @@ static void adapt(const uint32_t *more, attention_spec *s, gpumem_emit *e)
         s->v = binary(e, GPUMEM_OP_ADD, "v_adapted", s->v, more[2]);
 }
 
+/* T5Attention.forward: the first layer makes the bias, after its projections. */
+static uint32_t own_bias(const gpumem_args *args, const uint32_t *in, const attention_spec *s, gpumem_emit *e)
+{
+    uint32_t keys = in[3] == GPUMEM_NONE ? in[0] : in[3], y;
+    gpumem_dim dim[4];
+    if (!is_null(args, ATTENTION_BIAS_BUCKETS))
+        return distance_bias(e, "relative_attention_bias", in[0], s->heads, size_of(args, ATTENTION_BIAS_BUCKETS), flag_of(args, ATTENTION_CAUSAL));
+    if (!flag_of(args, ATTENTION_BIAS_ZEROS) || e->status != GPUMEM_OK)
+        return in[4];
+    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[2] = e->tensor[in[0]].dim[e->tensor[in[0]].ndim - 2];
+    dim[3] = e->tensor[keys].dim[e->tensor[keys].ndim - 2];
+    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_BLOCK);
+    make_new(e, "zero_bias", GPUMEM_NONE, y);
+    return y;
+}
+
 DESCRIBE(attention_describe)
 {
     attention_spec s;
@@ -345,7 +370,8 @@ DESCRIBE(attention_describe)
         cache(e, "keys", in[0], s.kv, s.dim, size_or(args, ATTENTION_WINDOW, 0));
         cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
     }
-    y = attend(args, in[0], in[4], &s, e);
+    out[1] = own_bias(args, in, &s, e);
+    y = attend(args, in[0], out[1], &s, e);
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
     out[0] = finish(args, y, width, &s, e);
