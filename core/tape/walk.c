@@ -342,7 +342,7 @@ static void export_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
         }
 }
 
-static void prepare(gm_walk *w, const gpumem_block *b)
+static void prepare(gm_walk *w, const gpumem_block *b, uint32_t position)
 {
     for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++) {
         const gpumem_tensor *x = &w->d->tensor[i];
@@ -351,7 +351,7 @@ static void prepare(gm_walk *w, const gpumem_block *b)
             w->leaf[i] = GM_NONE;
     }
     for (uint32_t i = b->export0; i < b->export0 + b->nexport; i++)
-        w->exported[w->d->port[i].tensor] = 1;
+        w->exported[w->d->port[i].tensor] |= w->port_end[w->d->port[i].port] > position;
 }
 
 /* A block begins to be checkpointed: what it is given is kept for its second run. */
@@ -413,7 +413,7 @@ static bool replay(void *self, gm_tape *t, uint32_t frame)
     bool mode = t->grad_mode;
     if (t->frame[frame].packs == 0)
         return true;
-    prepare(w, b);
+    prepare(w, b, position);
     for (uint32_t i = 0; i < b->nimport; i++) {
         uint32_t tensor = w->d->port[b->import0 + i].tensor;
         if (t->frame[frame].args[i] != GM_NONE) {
@@ -452,7 +452,7 @@ static void run_block(gm_walk *w, uint32_t position)
 {
     const gpumem_block *b = &w->d->block[w->d->sequence[position]];
     bool checkpointed = b->layer != GPUMEM_NONE && (w->job->flags & GM_WALK_CHECKPOINT) && (w->job->flags & GM_WALK_TRAIN);
-    prepare(w, b);
+    prepare(w, b, position);
     import_ports(w, b, position);
     if (checkpointed && !w->t.failed)
         open_frame(w, b, position);
