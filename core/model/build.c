@@ -246,10 +246,10 @@ static gpumem_status read_inputs(gm_build *b, const gm_step *st, uint32_t *in, g
 
 static gpumem_status run_primitive(gm_build *b, const gm_step *st, const gpumem_param *param, const uint32_t *in, uint32_t *out)
 {
-    static const unsigned kind[] = {0, GPUMEM_OP_ADD, GPUMEM_OP_SCALE, GPUMEM_OP_DROPOUT, GPUMEM_OP_SOFTCAP};
+    static const unsigned kind[] = {0, GPUMEM_OP_ADD, GPUMEM_OP_SCALE, GPUMEM_OP_DROPOUT, GPUMEM_OP_SOFTCAP, GPUMEM_OP_CAST};
     gpumem_emit *e = b->e;
     gpumem_op *op;
-    if (st->primitive == GM_STEP_ALIAS) {
+    if (st->primitive == GM_STEP_ALIAS && st->lives < 0) { /* held longer from here on: a cast to what it is */
         out[0] = in[0];
         return GPUMEM_OK;
     }

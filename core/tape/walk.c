@@ -6,7 +6,7 @@
 
 #define KEPT_REPS 4 /* of a repeated sequence: the first two and the last two; between them everything is linear in the position */
 
-typedef struct held { struct held_one { uint32_t tv; int32_t rep; } *one; uint32_t n, max; } held;
+typedef struct held { struct held_one { uint32_t tv; int32_t rep; uint32_t from; } *one; /* from: tensor, or operator */ uint32_t n, max; } held;
 
 struct gm_walk {
     const gm_walk_job *job;
@@ -22,7 +22,6 @@ struct gm_walk {
     uint32_t *port_end; /* by port: the last position in the sequence that reads it */
     held block, stack, model, caller;
     uint32_t loss;
-    uint32_t stack_end; /* operator after which the decoder returns */
     /* repeated sequences that are not walked as a whole */
     struct skip { int32_t rep; uint32_t times; int64_t *live; uint32_t natom; bool started, done; } *skip;
     uint32_t nskip;
@@ -31,7 +30,7 @@ struct gm_walk {
     int32_t running; /* repetition that runs now, in a replay too */
 };
 
-static void hold(gm_walk *w, held *h, uint32_t tv)
+static void hold(gm_walk *w, held *h, uint32_t tv, uint32_t from)
 {
     if (h->n == h->max) {
         uint32_t max = h->max ? h->max * 2 : 16;
@@ -43,7 +42,7 @@ static void hold(gm_walk *w, held *h, uint32_t tv)
         h->one = now;
         h->max = max;
     }
-    h->one[h->n++] = (struct held_one){gm_tv_ref(&w->t, tv), w->t.rep};
+    h->one[h->n++] = (struct held_one){gm_tv_ref(&w->t, tv), w->t.rep, from};
 }
 
 static struct skip *skip_at(gm_walk *w, int32_t rep)
@@ -183,11 +182,11 @@ static void born(gm_walk *w, uint32_t tensor, uint32_t tv)
         drop(w, tensor);
     w->cur[tensor] = tv;
     if (x->lives == GPUMEM_LIVES_STACK)
-        hold(w, &w->stack, tv);
+        hold(w, &w->stack, tv, tensor);
     else if (x->lives == GPUMEM_LIVES_MODEL)
-        hold(w, &w->model, tv);
+        hold(w, &w->model, tv, tensor);
     else if (x->lives == GPUMEM_LIVES_CALLER)
-        hold(w, &w->caller, tv);
+        hold(w, &w->caller, tv, tensor);
 }
 
 static bool used_later(const gm_walk *w, uint32_t tensor, uint32_t op)
@@ -203,6 +202,29 @@ static void describe(gm_walk *w, uint32_t tensor, gm_meta *m)
     m->dtype = (uint8_t)dtype_of(w, tensor);
     for (unsigned i = 0; i < x->ndim; i++)
         m->dim[i] = gm_ext_symbol(&w->symbols, x->dim[i].size, x->dim[i].sym);
+}
+
+/* The decoder returns what outlives it. */
+static bool ends_stack(const gm_walk *w, uint32_t op)
+{
+    const gpumem_op *o = &w->d->op[op];
+    for (unsigned k = 0; k < o->nout; k++)
+        if (w->d->tensor[w->d->operand[o->operand + o->nin + k]].lives >= GPUMEM_LIVES_MODEL && o->kind != GPUMEM_OP_LOSS)
+            return true;
+    return false;
+}
+
+/* A second result takes the name that one of an operator of the same kind had. */
+static void bound_again(gm_walk *w, uint32_t op)
+{
+    held *h = &w->block;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < h->n; i++)
+        if (h->one[i].from != op && w->d->op[h->one[i].from].kind == w->d->op[op].kind)
+            release(w, h->one[i].tv, h->one[i].rep);
+        else
+            h->one[kept++] = h->one[i];
+    h->n = kept;
 }
 
 static void run_op(gm_walk *w, uint32_t op, bool again)
@@ -234,7 +256,8 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
     }
     for (unsigned i = 0; i < n; i++) {
         if (i >= o->nout && !w->t.failed) { /* a second result that the block's code gives a name */
-            hold(w, &w->block, made[i]);
+            bound_again(w, op);
+            hold(w, &w->block, made[i], op);
             gm_tv_unref(&w->t, made[i]);
             continue;
         }
@@ -259,7 +282,7 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
     for (unsigned i = 0; i < o->nout; i++)
         if (w->cur[out[i]] != GM_NONE && !used_later(w, out[i], op))
             drop(w, out[i]);
-    if (op == w->stack_end)
+    if (ends_stack(w, op) && !again)
         let_go(w, &w->stack);
 }
 
@@ -319,7 +342,7 @@ static void export_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
         }
 }
 
-static void prepare(gm_walk *w, const gpumem_block *b)
+static void prepare(gm_walk *w, const gpumem_block *b, uint32_t position)
 {
     for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++) {
         const gpumem_tensor *x = &w->d->tensor[i];
@@ -328,7 +351,7 @@ static void prepare(gm_walk *w, const gpumem_block *b)
             w->leaf[i] = GM_NONE;
     }
     for (uint32_t i = b->export0; i < b->export0 + b->nexport; i++)
-        w->exported[w->d->port[i].tensor] = 1;
+        w->exported[w->d->port[i].tensor] |= w->port_end[w->d->port[i].port] > position;
 }
 
 /* A block begins to be checkpointed: what it is given is kept for its second run. */
@@ -363,7 +386,7 @@ static void open_frame(gm_walk *w, const gpumem_block *b, uint32_t position)
     for (uint32_t i = 0; i < t->nonce; i++)
         t->once[i].used = false;
     for (uint32_t i = 0; i < w->stack.n; i++)
-        if (w->t.tv[w->stack.one[i].tv].dtype == GPUMEM_FORMAT_I64) /* position ids, which no operator of the block reads */
+        if (w->t.tv[w->stack.one[i].tv].dtype == GPUMEM_FORMAT_I64 && w->d->tensor[w->stack.one[i].from].scope != GPUMEM_SCOPE_MODEL) /* position ids, which no operator of the block reads */
             f->args[n++] = gm_tv_ref(t, w->stack.one[i].tv);
     f->nargs = n;
     t->packing = t->nframe++;
@@ -390,7 +413,7 @@ static bool replay(void *self, gm_tape *t, uint32_t frame)
     bool mode = t->grad_mode;
     if (t->frame[frame].packs == 0)
         return true;
-    prepare(w, b);
+    prepare(w, b, position);
     for (uint32_t i = 0; i < b->nimport; i++) {
         uint32_t tensor = w->d->port[b->import0 + i].tensor;
         if (t->frame[frame].args[i] != GM_NONE) {
@@ -431,7 +454,7 @@ static void run_block(gm_walk *w, uint32_t position)
     const gpumem_block *b = &w->d->block[w->d->sequence[position]];
     bool checkpointed = b->layer != GPUMEM_NONE && (w->job->flags & GM_WALK_CHECKPOINT) && (w->job->flags & GM_WALK_TRAIN);
     w->t.position = position;
-    prepare(w, b);
+    prepare(w, b, position);
     import_ports(w, b, position);
     if (checkpointed && !w->t.failed)
         open_frame(w, b, position);
@@ -521,11 +544,6 @@ static bool room(gm_walk *w)
         for (uint32_t i = b->import0; i < b->import0 + b->nimport; i++)
             w->port_end[d->port[i].port] = p;
     }
-    w->stack_end = GM_NONE; /* the decoder returns after the first step whose result outlives it */
-    for (uint32_t i = d->nop; i-- > 0;)
-        for (unsigned k = 0; k < d->op[i].nout; k++)
-            if (d->tensor[d->operand[d->op[i].operand + d->op[i].nin + k]].lives == GPUMEM_LIVES_MODEL && d->op[i].kind != GPUMEM_OP_LOSS)
-                w->stack_end = i;
     return true;
 }
 
@@ -658,7 +676,7 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
 /* A rule for how scores are computed, with or without a kernel: attention.alibi, attention.narrow.eager; else attention.eager. */
 static uint32_t attention_rule(gm_rules *rules, const gpumem_op *op, bool eager, gpumem_error *err)
 {
-    static const char *const scores[] = {NULL, "narrow", "uncast", "alibi", "wide", "upcast"};
+    static const char *const scores[] = {NULL, "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5"};
     const char *way = eager ? "eager" : "flash", *variant = op->variant < sizeof scores / sizeof *scores ? scores[op->variant] : NULL;
     char name[64];
     uint32_t rule = GM_NONE;
@@ -673,14 +691,14 @@ static uint32_t attention_rule(gm_rules *rules, const gpumem_op *op, bool eager,
     return rule == GM_NONE && err->status == GPUMEM_OK ? gm_rules_find(rules, name, err) : rule;
 }
 
-static const char *variant_of(const gpumem_op *op, bool eager)
+static const char *variant_of(const gpumem_op *op)
 {
     static const char *const linear[] = {NULL, "conv1d"};
     static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
     static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens"};
     static const char *const split[] = {NULL, "heads", "picked", "quarters"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows"};
     static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand"};
-    static const char *const router[] = {"softmax", "softmax_top", "deepseek"}, *const loss[] = {"causal", "plain"};
+    static const char *const router[] = {"softmax", "softmax_top", "deepseek"}, *const loss[] = {"causal", "plain", "masked"};
     static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru"};
 #define AT(list) (op->variant < sizeof list / sizeof *list ? list[op->variant] : NULL)
     switch (op->kind) {
@@ -695,7 +713,6 @@ static const char *variant_of(const gpumem_op *op, bool eager)
     case GPUMEM_OP_ROUTE: return AT(router);
     case GPUMEM_OP_LOSS: return AT(loss);
     case GPUMEM_OP_SCAN: return AT(scan);
-    case GPUMEM_OP_ATTENTION: return eager ? "eager" : "flash";
     default: return NULL;
     }
 #undef AT
@@ -705,7 +722,7 @@ gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool e
 {
     for (uint32_t i = 0; i < d->nop; i++) {
         const gpumem_op *op = &d->op[i];
-        const char *kind = gpumem_op_name(op->kind), *variant = variant_of(op, eager);
+        const char *kind = gpumem_op_name(op->kind), *variant = variant_of(op);
         char name[96];
         gpumem_error own = {0};
         if (op->kind == GPUMEM_OP_OTHER)

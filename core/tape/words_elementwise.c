@@ -217,8 +217,12 @@ WORD(require_grad)
     (void)word;
     UNUSED_WORD;
     out[0] = gm_tv_ref(t, x);
-    if (t->tv[x].grad || !t->grad_mode || t->replaying != GM_NONE)
+    if (t->tv[x].grad || !t->grad_mode)
         return 1;
+    if (t->replaying != GM_NONE) { /* nothing is recorded */
+        t->tv[x].grad = true;
+        return 1;
+    }
     leaf = gm_leaf_new(t, true);
     if (leaf == GM_NONE)
         return 1;

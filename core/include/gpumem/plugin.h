@@ -177,7 +177,7 @@ enum gpumem_table { GPUMEM_TABLE_PLAIN, GPUMEM_TABLE_ROWS /* of a table of all p
 enum gpumem_view { GPUMEM_VIEW_PLAIN, GPUMEM_VIEW_HEADS_FIRST };
 /* How scores are computed where no kernel does it: softmax in fp32, as they come, as they come and not cast back, with a bias by position that is added
  * in the product (no kernel can), q and k in fp32 (no kernel can), q and k in fp32 and no kernel was asked for. */
-enum gpumem_scores { GPUMEM_SCORES_PLAIN, GPUMEM_SCORES_NARROW, GPUMEM_SCORES_UNCAST, GPUMEM_SCORES_ALIBI, GPUMEM_SCORES_WIDE, GPUMEM_SCORES_UPCAST };
+enum gpumem_scores { GPUMEM_SCORES_PLAIN, GPUMEM_SCORES_NARROW, GPUMEM_SCORES_UNCAST, GPUMEM_SCORES_ALIBI, GPUMEM_SCORES_WIDE, GPUMEM_SCORES_UPCAST, GPUMEM_SCORES_BERT, GPUMEM_SCORES_T5 };
 enum gpumem_act {
     GPUMEM_ACT_SILU, GPUMEM_ACT_GELU, GPUMEM_ACT_GELU_NEW, GPUMEM_ACT_RELU, GPUMEM_ACT_RELU2, GPUMEM_ACT_SIGMOID,
     GPUMEM_ACT_TANH, GPUMEM_ACT_EXP, GPUMEM_ACT_SOFTPLUS, GPUMEM_ACT_SWIGLU_LIMITED /* gpt_oss: clamped, (up + 1) * glu */,
@@ -188,7 +188,7 @@ enum gpumem_scan {
     GPUMEM_SCAN_MAMBA, GPUMEM_SCAN_MAMBA2, GPUMEM_SCAN_DELTA, GPUMEM_SCAN_LIGHTNING, GPUMEM_SCAN_MLSTM, GPUMEM_SCAN_WKV,
     GPUMEM_SCAN_RGLRU
 };
-enum gpumem_loss { GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN };
+enum gpumem_loss { GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN, GPUMEM_LOSS_MASKED };
 #define GPUMEM_NATTR 8
 #define GPUMEM_MAX_OPERANDS 16 /* inputs and outputs of an operator */
 typedef struct gpumem_op {

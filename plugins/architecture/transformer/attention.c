@@ -42,7 +42,9 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
     WORD("scores", "'plain'", "how scores are computed without a kernel: plain (softmax in fp32), narrow (as they come: models/gpt2), uncast (the same, not cast back: models/biogpt); or always: "
-                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen); upcast (q and k in fp32 without a kernel: models/gpt2)"),
+                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal) or t5 (so, with a bias)"),
+    SIZE_OR_NULL("bias_buckets", "kinds of distances that it makes a bias for itself, relative_attention_bias; null: it does not"),
+    FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
@@ -62,7 +64,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
-    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", NULL};
+    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -82,7 +84,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->layout < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qkv_layout is none of parts, heads, picked, quarters");
     if (s->scores < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, upcast");
+        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, upcast, bert, t5");
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
@@ -350,6 +352,24 @@ static void adapt(const uint32_t *more, attention_spec *s, gpumem_emit *e)
         s->v = binary(e, GPUMEM_OP_ADD, "v_adapted", s->v, more[2]);
 }
 
+/* T5Attention.forward: the first layer makes the bias, after its projections. */
+static uint32_t own_bias(const gpumem_args *args, const uint32_t *in, const attention_spec *s, gpumem_emit *e)
+{
+    uint32_t keys = in[3] == GPUMEM_NONE ? in[0] : in[3], y;
+    gpumem_dim dim[4];
+    if (!is_null(args, ATTENTION_BIAS_BUCKETS))
+        return distance_bias(e, "relative_attention_bias", in[0], s->heads, size_of(args, ATTENTION_BIAS_BUCKETS), flag_of(args, ATTENTION_CAUSAL));
+    if (!flag_of(args, ATTENTION_BIAS_ZEROS) || e->status != GPUMEM_OK)
+        return in[4];
+    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[2] = e->tensor[in[0]].dim[e->tensor[in[0]].ndim - 2];
+    dim[3] = e->tensor[keys].dim[e->tensor[keys].ndim - 2];
+    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_BLOCK);
+    make_new(e, "zero_bias", GPUMEM_NONE, y);
+    return y;
+}
+
 DESCRIBE(attention_describe)
 {
     attention_spec s;
@@ -386,7 +406,8 @@ DESCRIBE(attention_describe)
         cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
         append_cache(e, &s.k, &s.v, s.kv, size_or(args, ATTENTION_WINDOW, 0));
     }
-    y = attend(args, in[0], in[4], &s, e);
+    out[1] = own_bias(args, in, &s, e);
+    y = attend(args, in[0], out[1], &s, e);
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
     out[0] = finish(args, y, width, &s, e);

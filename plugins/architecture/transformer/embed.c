@@ -7,6 +7,7 @@ const gpumem_paramdef embed_params[EMBED_N] = {
     SIZE_OR_NULL("table_width", "width that the table is made with where it is another, and could not run (models/xlstm)"),
     FLAG("embed_scaled", "false", "multiplied by a buffer `embed_scale` (models/gemma)"),
     FLAG("embed_scale_int", "false", "that buffer is int64 (models/minicpm3)"),
+    FLAG("embed_multiplied", "false", "multiplied by a number, be it 1 (models/bart)"),
 };
 
 DESCRIBE(embed_describe)
@@ -26,8 +27,9 @@ DESCRIBE(embed_describe)
                                         extent(size_or(args, EMBED_TABLE_WIDTH, width.size), GPUMEM_AXIS_HIDDEN));
     x = gpumem_emit_tensor(e, "embedded", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, n + 1, dim);
     last = gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "embed", 2, operand, 1, &x);
-    if (flag_of(args, EMBED_SCALED)) {
-        gpumem_emit_tensor(e, "embed_scale", GPUMEM_ROLE_BUFFER, 0, flag_of(args, EMBED_SCALE_INT) ? GPUMEM_DTYPE_I64 : GPUMEM_DTYPE_MODEL, 0, NULL);
+    if (flag_of(args, EMBED_SCALED) || flag_of(args, EMBED_MULTIPLIED)) {
+        if (flag_of(args, EMBED_SCALED))
+            gpumem_emit_tensor(e, "embed_scale", GPUMEM_ROLE_BUFFER, 0, flag_of(args, EMBED_SCALE_INT) ? GPUMEM_DTYPE_I64 : GPUMEM_DTYPE_MODEL, 0, NULL);
         y = gpumem_emit_same(e, "scaled", x);
         last = operate(e, GPUMEM_OP_SCALE, 0, "scale", x, GPUMEM_NONE, y);
         x = y;
@@ -37,6 +39,14 @@ DESCRIBE(embed_describe)
     out[0] = hold(e, x, GPUMEM_LIVES_STACK);
     out[1] = operand[1];
     return (gpumem_status)e->status;
+}
+
+/* What layers are given besides what they read: not with SCOPE_MODEL. */
+static uint32_t unpassed(gpumem_emit *e, uint32_t t)
+{
+    if (t < e->ntensor)
+        e->tensor[t].scope = GPUMEM_SCOPE_MODEL;
+    return t;
 }
 
 static uint32_t token_ids(gpumem_emit *e, uint32_t x, gpumem_dim rows)
@@ -73,18 +83,34 @@ static uint32_t shifted(gpumem_emit *e, uint32_t ids)
     return y;
 }
 
-/* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it. */
+enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK };
+
+/* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it; gather, [1, tokens]
+ * that are seen as each; added, arange that the model holds, and their sums with the offset; mask, counted along a mask of ones. */
 static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, uint64_t positions)
 {
     gpumem_dim dim[2];
     uint32_t y, buffer;
-    if (kind == 0)
+    if (kind == IDS_ARANGE)
         return count_tokens(e, x);
-    if (kind == 3)
+    if (kind == IDS_MASK)
         return counted(e, x);
-    if (kind == 1) {
+    if (kind == IDS_EACH) {
         y = token_ids(e, x, e->tensor[x].dim[0]);
         make_new(e, "ids", GPUMEM_NONE, y);
+        return y;
+    }
+    if (kind == IDS_GATHER) {
+        buffer = token_ids(e, x, extent(1, GPUMEM_AXIS_NONE));
+        make_new(e, "ids", GPUMEM_NONE, hold(e, buffer, GPUMEM_LIVES_BLOCK));
+        y = view_of(e, token_ids(e, x, e->tensor[x].dim[0]), buffer);
+        operate(e, GPUMEM_OP_VIEW, 0, "expanded", buffer, GPUMEM_NONE, y);
+        return y;
+    }
+    if (kind == IDS_ADDED) {
+        buffer = unpassed(e, count_tokens(e, x));
+        y = token_ids(e, x, extent(1, GPUMEM_AXIS_NONE));
+        make_new(e, "ids", buffer, y);
         return y;
     }
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
@@ -100,22 +126,29 @@ const gpumem_paramdef position_params[POSITION_N] = {
     {"position_offset", GPUMEM_TYPE_INT, 0, "0", 0, 1024, "rows before the first position (models/opt: 2)"},
     WORD("position_buffer", "''", "name of a buffer that holds them instead of a parameter (models/xglm, models/ctrl)"),
     FLAG("position_fp32", "false", "that buffer is fp32"),
-    WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types) buffer (position_ids: models/bert) or mask (counted along a mask of ones: models/opt)"),
+    WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types), buffer (position_ids: models/bert), "
+                                     "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) or mask (counted along a mask of ones: models/opt)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
+    WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns) "
+                                      "or table (the ids only as long as they are needed)"),
 };
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", "mask", NULL};
+    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", NULL}, *const lives[] = {"stack", "block", "table", NULL};
+    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE}, of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK};
     gpumem_dim dim[3], table[2];
     uint32_t operand[2], y;
+    int held = choice_of(args, POSITION_LIVES, lives);
     const char *buffer = args->param[POSITION_BUFFER].v.s;
     int kind = choice_of(args, POSITION_IDS, kinds);
     if (kind < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, mask");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask");
+    if (held < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
     table[1] = last_of(e, in[0]);
-    operand[0] = position_ids(e, in[0], kind, table[0].size);
+    operand[0] = hold(e, position_ids(e, in[0], kind, table[0].size), of_ids[held]);
     if (e->status != GPUMEM_OK)
         return (gpumem_status)e->status;
     if (flag_of(args, POSITION_ADDED))
@@ -129,7 +162,7 @@ DESCRIBE(position_describe)
         operand[1] = gpumem_emit_tensor(e, buffer, GPUMEM_ROLE_BUFFER, 0, flag_of(args, POSITION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 2, table);
     else
         operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, table[0], table[1]);
-    y = hold(e, gpumem_emit_tensor(e, "positions", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);
+    y = hold(e, gpumem_emit_tensor(e, "positions", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), of_table[held]);
     gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "positions", 2, operand, 1, &y);
     out[0] = binary(e, GPUMEM_OP_ADD, "placed", in[0], y);
     return (gpumem_status)e->status;
@@ -143,6 +176,7 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     FLAG("rope_halved", "false", "the tables have half the width: one number for a pair (models/gpt_oss)"),
     SIZE_OR_NULL("rope_rows", "rows of a table of all positions, embed_positions, that they are gathered from (models/gptj)"),
     FLAG("rope_weight", "false", "that table is a parameter, weight (models/roformer)"),
+    FLAG("rope_passed", "true", "the layers are given the positions beside cos and sin (models/modernbert: they are not)"),
 };
 
 DESCRIBE(cossin_describe)
@@ -166,6 +200,8 @@ DESCRIBE(cossin_describe)
                                                   : gpumem_emit_tensor(e, "embed_positions", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 2, dim);
     }
     operand[1] = in[1] == GPUMEM_NONE ? count_tokens(e, in[0]) : in[1];
+    if (!flag_of(args, COSSIN_PASSED))
+        unpassed(e, operand[1]);
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[1] = last_of(e, operand[1]);
     dim[2] = flag_of(args, COSSIN_HALVED) ? frequencies : extent(rope, GPUMEM_AXIS_HEAD_DIM);

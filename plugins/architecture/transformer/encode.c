@@ -33,24 +33,31 @@ const gpumem_paramdef relbias_params[RELBIAS_N] = {
     SIZE("relbias_buckets", NULL, "kinds of distances"),
 };
 
-DESCRIBE(relbias_describe)
+uint32_t distance_bias(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, uint64_t buckets, int causal)
 {
-    gpumem_dim heads = extent(size_of(args, RELBIAS_HEADS), GPUMEM_AXIS_HEADS), dim[4];
-    uint32_t operand[2], y;
-    if (e->tensor[in[0]].ndim < 2)
-        return GPUMEM_EINVAL;
-    dim[0] = dim[1] = e->tensor[in[0]].dim[e->tensor[in[0]].ndim - 2];
-    dim[2] = heads;
+    gpumem_dim width = extent(heads, GPUMEM_AXIS_HEADS), dim[4];
+    uint32_t operand[2], y, bias;
+    char s[PATH_ROOM];
+    if (e->status != GPUMEM_OK || e->tensor[x].ndim < 2)
+        return gpumem_emit_fail(e, GPUMEM_EINVAL);
+    dim[0] = dim[1] = e->tensor[x].dim[e->tensor[x].ndim - 2];
+    dim[2] = width;
     operand[0] = gpumem_emit_tensor(e, "buckets", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_I64, 2, dim);
-    make_new(e, "buckets", GPUMEM_NONE, operand[0]);
-    operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(size_of(args, RELBIAS_BUCKETS), GPUMEM_AXIS_NONE), heads);
+    make_new(e, causal ? "buckets.causal" : "buckets", GPUMEM_NONE, operand[0]);
+    operand[1] = gpumem_emit_weight(e, join(e, s, module, "weight"), GPUMEM_FAMILY_EMBEDDING, extent(buckets, GPUMEM_AXIS_NONE), width);
     y = gpumem_emit_tensor(e, "distances", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim);
     gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "distances", 2, operand, 1, &y);
     dim[3] = dim[2] = dim[1];
-    dim[1] = heads;
+    dim[1] = width;
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
-    out[0] = hold(e, view_of(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), y), GPUMEM_LIVES_STACK);
-    operate(e, GPUMEM_OP_VIEW, 0, "bias", y, GPUMEM_NONE, out[0]);
+    bias = hold(e, view_of(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), y), GPUMEM_LIVES_BLOCK);
+    make_new(e, "distance_bias", y, bias);
+    return bias;
+}
+
+DESCRIBE(relbias_describe)
+{
+    out[0] = distance_bias(e, "", in[0], size_of(args, RELBIAS_HEADS), size_of(args, RELBIAS_BUCKETS), 0);
     return (gpumem_status)e->status;
 }
 

@@ -28,17 +28,35 @@ DESCRIBE(head_describe)
 }
 
 const gpumem_paramdef loss_params[LOSS_N] = {
-    WORD("loss_style", "'causal'", "causal (labels are shifted, logits in fp32) or plain"),
+    WORD("loss_style", "'causal'", "causal (labels are shifted, logits in fp32), plain or masked (logits in fp32)"),
 };
 
 DESCRIBE(loss_describe)
 {
-    static const char *const styles[] = {"causal", "plain", NULL};
+    static const char *const styles[] = {"causal", "plain", "masked", NULL};
+    static const uint8_t variant[] = {GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN, GPUMEM_LOSS_MASKED};
     int style = choice_of(args, LOSS_STYLE, styles);
     if (style < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "loss_style is neither causal nor plain");
-    out[0] = gpumem_emit_tensor(e, "loss", GPUMEM_ROLE_ACTIVATION, 0, style ? GPUMEM_DTYPE_MODEL : GPUMEM_DTYPE_F32, 0, NULL);
-    gpumem_emit_op(e, GPUMEM_OP_LOSS, style ? GPUMEM_LOSS_PLAIN : GPUMEM_LOSS_CAUSAL, "loss", 2, in, 1, out);
+        return gpumem_because(args, GPUMEM_EINVAL, "loss_style is none of causal, plain, masked");
+    out[0] = gpumem_emit_tensor(e, "loss", GPUMEM_ROLE_ACTIVATION, 0, style == 1 ? GPUMEM_DTYPE_MODEL : GPUMEM_DTYPE_F32, 0, NULL);
+    gpumem_emit_op(e, GPUMEM_OP_LOSS, variant[style], "loss", 2, in, 1, out);
     hold(e, out[0], GPUMEM_LIVES_MODEL);
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef offset_params[OFFSET_N] = {
+    WORD("offset_name", NULL, "name of the buffer"),
+    SIZE("offset_width", NULL, "its width"),
+};
+
+/* A buffer [1, width] is added: final_logits_bias (models/bart). */
+DESCRIBE(offset_describe)
+{
+    gpumem_dim dim[2];
+    uint32_t buffer;
+    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    dim[1] = extent(size_of(args, OFFSET_WIDTH), GPUMEM_AXIS_VOCAB);
+    buffer = gpumem_emit_tensor(e, args->param[OFFSET_NAME].v.s, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 2, dim);
+    out[0] = binary(e, GPUMEM_OP_ADD, "offset", in[0], buffer);
     return (gpumem_status)e->status;
 }

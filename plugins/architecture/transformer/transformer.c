@@ -7,7 +7,7 @@
 
 static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const ids_in[] = {"ids"};
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
-static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"};
+static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"}, *const attention_out[] = {"y", "bias?"};
 static const char *const bias_out[] = {"bias"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
 static const char *const head_in[] = {"x", "table?"}, *const logits_out[] = {"logits"};
 static const char *const loss_in[] = {"logits", "labels"}, *const loss_out[] = {"loss?"};
@@ -23,7 +23,7 @@ static const gpumem_component components[] = {
     COMPONENT(linear, "one matrix", x_in, y_out),
     PORTS(weights, "parameters that no operator uses", NULL, 0, NULL, 0),
     PORTS(buffer, "a tensor that does not train", NULL, 0, NULL, 0),
-    COMPONENT(attention, "attention with as many key heads as heads, fewer, or one", attention_in, y_out),
+    COMPONENT(attention, "attention with as many key heads as heads, fewer, or one", attention_in, attention_out),
     COMPONENT(mlp, "feed forward network, gated or not; `more` is added to gate and up", mlp_in, y_out),
     COMPONENT(head, "output matrix, or the embedding's `table`", head_in, logits_out),
     PORTS(idle, "parameters of an attention that does not run: over an encoder that is not there", NULL, 0, NULL, 0),
@@ -32,6 +32,7 @@ static const gpumem_component components[] = {
     COMPONENT(activate, "an activation function", x_in, y_out),
     {"concat", "its inputs side by side", NULL, 0, 3, 1, parts_in, y_out, concat_describe},
     {"shift", "ids moved by one: what a decoder sees of its labels", NULL, 0, 1, 1, ids_in, ids_out, shift_describe},
+    COMPONENT(offset, "a buffer that is added", x_in, y_out),
     COMPONENT(loss, "cross entropy of the logits", loss_in, loss_out),
 };
 
