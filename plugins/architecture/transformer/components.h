@@ -33,6 +33,7 @@ extern const gpumem_paramdef embed_params[EMBED_N], position_params[POSITION_N],
 
 DESCRIBE(embed_describe);
 DESCRIBE(position_describe);
+DESCRIBE(positions_describe);
 DESCRIBE(cossin_describe);
 DESCRIBE(rmsnorm_describe);
 DESCRIBE(layernorm_describe);

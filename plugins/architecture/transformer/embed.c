@@ -66,6 +66,13 @@ uint32_t count_tokens(gpumem_emit *e, uint32_t x)
     return y;
 }
 
+DESCRIBE(positions_describe)
+{
+    (void)args;
+    out[0] = count_tokens(e, in[0]);
+    return (gpumem_status)e->status;
+}
+
 /* Ids that are counted along a mask of ones, or that a number was added to. */
 static uint32_t counted(gpumem_emit *e, uint32_t x)
 {

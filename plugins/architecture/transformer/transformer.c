@@ -17,6 +17,7 @@ static const char *const layernorm_in[] = {"x", "weight?", "bias?"}, *const laye
 static const gpumem_component components[] = {
     COMPONENT(embed, "token embedding; `table` is its weight, for tied heads; or one that there is already", embed_in, embed_out),
     COMPONENT(position, "learned positions, added to x", x_in, x_out),
+    {"positions", "numbers of the tokens, [1, tokens]: position_ids", NULL, 0, 1, 1, x_in, ids_out, positions_describe},
     COMPONENT(cossin, "cosines and sines of rotary positions, [1, tokens, rope]", cossin_in, cossin_out),
     COMPONENT(rmsnorm, "root mean square norm over the last dimension", x_in, y_out),
     COMPONENT(layernorm, "layer norm over the last dimension; with the parameters of another one, if they are given", layernorm_in, layernorm_out),
