@@ -8,6 +8,8 @@
 
 typedef struct held { struct held_one { uint32_t tv; int32_t rep; uint32_t from; } *one; /* from: tensor, or operator */ uint32_t n, max; } held;
 
+enum { EXPORTED = 1, GIVEN = 2 /* an argument of a step outside of layers: its caller's variable lasts until the step returns */ };
+
 struct gm_walk {
     const gm_walk_job *job;
     const gpumem_description *d;
@@ -17,7 +19,7 @@ struct gm_walk {
     uint32_t *cur;      /* by tensor: what it is now, or GM_NONE */
     uint32_t *leaf;     /* by tensor: of weights */
     uint32_t *last;     /* by tensor: the last operator that reads it */
-    uint8_t *exported;  /* by tensor */
+    uint8_t *exported;  /* by tensor: EXPORTED, GIVEN or 0 */
     uint32_t *port;     /* by port: its value */
     uint32_t *port_end; /* by port: the last position in the sequence that reads it */
     held block, stack, model, caller;
@@ -171,7 +173,7 @@ static void drop(gm_walk *w, uint32_t tensor)
 static void end_step(gm_walk *w, const gpumem_block *b, uint32_t op)
 {
     for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++)
-        if (w->d->tensor[i].lives == GPUMEM_LIVES_STEP && w->cur[i] != GM_NONE && !w->exported[i] && (w->last[i] == GM_NONE || w->last[i] <= op))
+        if ((w->exported[i] == GIVEN || (w->d->tensor[i].lives == GPUMEM_LIVES_STEP && !w->exported[i])) && w->cur[i] != GM_NONE && (w->last[i] == GM_NONE || w->last[i] <= op))
             drop(w, i);
 }
 
@@ -314,7 +316,8 @@ static void import_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
             w->port[p->port] = GM_NONE;
         } else
             w->cur[p->tensor] = gm_tv_ref(&w->t, w->port[p->port]);
-        w->exported[p->tensor] = layer; /* the caller's variable lasts until the block returns */
+        if (w->exported[p->tensor] != EXPORTED)
+            w->exported[p->tensor] = layer ? EXPORTED : GIVEN; /* a layer's caller's variable lasts until the block returns */
     }
 }
 
@@ -418,7 +421,7 @@ static bool replay(void *self, gm_tape *t, uint32_t frame)
         uint32_t tensor = w->d->port[b->import0 + i].tensor;
         if (t->frame[frame].args[i] != GM_NONE) {
             w->cur[tensor] = gm_tv_ref(t, t->frame[frame].args[i]);
-            w->exported[tensor] = 1;
+            w->exported[tensor] = EXPORTED;
         }
     }
     t->replaying = frame;
