@@ -8,6 +8,7 @@ const gpumem_paramdef embed_params[EMBED_N] = {
     FLAG("embed_scaled", "false", "multiplied by a buffer `embed_scale` (models/gemma)"),
     FLAG("embed_scale_int", "false", "that buffer is int64 (models/minicpm3)"),
     FLAG("embed_multiplied", "false", "multiplied by a number, be it 1 (models/bart)"),
+    FLAG("embed_held", "true", "the result is held until the decoder returns"),
 };
 
 DESCRIBE(embed_describe)
@@ -36,7 +37,7 @@ DESCRIBE(embed_describe)
     }
     if (last)
         last->attr[0] = 1;
-    out[0] = hold(e, x, GPUMEM_LIVES_STACK);
+    out[0] = hold(e, x, flag_of(args, EMBED_HELD) ? GPUMEM_LIVES_STACK : GPUMEM_LIVES_USE);
     out[1] = operand[1];
     return (gpumem_status)e->status;
 }
