@@ -37,7 +37,7 @@ static uint32_t node_slot(gm_tape *t)
         i = t->nnode++;
     }
     memset(&t->node[i], 0, sizeof t->node[i]);
-    t->node[i].frame = t->node[i].leaf = GM_NONE;
+    t->node[i].frame = t->node[i].leaf = t->node[i].own = GM_NONE;
     for (int k = 0; k < GM_NODE_OUTS; k++)
         t->node[i].grad[k] = GM_NONE;
     t->node[i].seq = t->seq++;
@@ -165,6 +165,16 @@ void gm_node_save(gm_tape *t, uint32_t node, uint32_t tv)
     }
 }
 
+void gm_node_hold(gm_tape *t, uint32_t node, uint32_t tv)
+{
+    if (node == GM_NONE || t->stop)
+        return;
+    if (node == REPLAYED)
+        t->hold_replayed(t->walk, tv);
+    else
+        t->node[node].own = gm_tv_ref(t, tv);
+}
+
 void gm_node_output(gm_tape *t, uint32_t node, uint32_t tv, unsigned out)
 {
     gm_node *n;
@@ -215,6 +225,8 @@ void gm_node_unref(gm_tape *t, uint32_t node)
     if (node == GM_NONE || node == REPLAYED || --t->node[node].refs)
         return;
     release_saved(t, node);
+    if (t->node[node].own != GM_NONE)
+        t->drop_own(t->walk, t->node[node].own, t->node[node].rep);
     for (unsigned i = 0; i < t->node[node].nin; i++)
         gm_node_unref(t, t->edge[t->node[node].edge0 + i].node);
     t->node[node].edge0 = t->free_node;
