@@ -64,6 +64,7 @@ struct gm_once { const char *name; size_t nname; uint32_t tv; bool used; }; /* u
 typedef struct gm_frame { /* of a checkpointed block */
     uint32_t packs, left; /* how much it keeps; how much of that is not yet released */
     uint32_t *made;       /* by pack: tensors of the replay */
+    uint32_t max_made;
     bool replayed;
     uint32_t position;    /* in the walk */
     int32_t rep;
