@@ -302,11 +302,29 @@ static int weight_flops(const gpumem_description *d, const gpumem_op *op, uint64
     return gm_tensor_elements(&d->tensor[in[1]], &n) || gm_mul_u64(n, 2, out);
 }
 
+/* Each token goes through attr[1] experts. */
+static int experts_flops(const gpumem_description *d, const gpumem_op *op, uint64_t *out)
+{
+    uint64_t n;
+    *out = 0;
+    for (uint32_t i = 0; i < op->nin; i++) {
+        uint32_t in = d->operand[op->operand + i];
+        const gpumem_tensor *t = in == GPUMEM_NONE ? NULL : &d->tensor[in];
+        if (t == NULL || t->role != GPUMEM_ROLE_WEIGHT || t->family != GPUMEM_FAMILY_EXPERT)
+            continue;
+        if (gm_tensor_elements(t, &n) || gm_mul_u64(n / (op->attr[5] ? op->attr[0] : t->dim[0].size), 2 * (uint64_t)op->attr[1], &n) || gm_add_u64(*out, n, out))
+            return 1;
+    }
+    return 0;
+}
+
 static int op_flops(const gpumem_description *d, const gpumem_op *op, uint64_t *token, uint64_t *context)
 {
     *token = *context = 0;
     if (op->kind == GPUMEM_OP_LINEAR || op->kind == GPUMEM_OP_GROUPED_LINEAR)
         return product_flops(d, op, token);
+    if (op->kind == GPUMEM_OP_EXPERTS)
+        return experts_flops(d, op, token);
     if (op->kind == GPUMEM_OP_CONV || op->kind == GPUMEM_OP_MATMUL)
         return weight_flops(d, op, token);
     if (op->kind == GPUMEM_OP_ATTENTION) /* scores and their sums over the values */

@@ -240,7 +240,7 @@ const char *gpumem_op_name(unsigned kind)
     static const char *const name[] = {
         "linear", "embed", "rmsnorm", "layernorm", "rotary", "attention", "act", "mul", "add", "scale", "dropout", "softmax", "softcap", "matmul",
         "view", "split", "concat", "copy", "cast", "pad", "repeat", "index", "sort", "route", "grouped_linear", "combine", "conv", "scan", "loss",
-        "rotary_table", "cache"};
+        "rotary_table", "cache", "experts"};
     return kind < COUNT(name) ? name[kind] : kind == GPUMEM_OP_OTHER ? "other" : NULL;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FORGOTTEN 0xfffffffeu /* stands for a tensor of a replay that is kept for a node that went before */
 #define REPLAYED 0xfffffffeu /* stands for a node while a block runs again: nothing is recorded, only kept */
 
 static bool room(gm_tape *t, void *items, size_t size, uint32_t n, uint32_t more, uint32_t *max)
@@ -37,7 +38,7 @@ static uint32_t node_slot(gm_tape *t)
         i = t->nnode++;
     }
     memset(&t->node[i], 0, sizeof t->node[i]);
-    t->node[i].frame = t->node[i].leaf = GM_NONE;
+    t->node[i].frame = t->node[i].leaf = t->node[i].own = GM_NONE;
     for (int k = 0; k < GM_NODE_OUTS; k++)
         t->node[i].grad[k] = GM_NONE;
     t->node[i].seq = t->seq++;
@@ -130,7 +131,9 @@ static void pack(gm_tape *t, uint32_t tv)
         gm_tape_fail(t, GPUMEM_EINTERNAL, "a replayed block keeps more than its first run");
         return;
     }
-    f->made[t->repacked++] = gm_tv_alias(t, tv); /* detached */
+    if (f->made[t->repacked] != FORGOTTEN)
+        f->made[t->repacked] = gm_tv_alias(t, tv); /* detached */
+    t->repacked++;
     if (t->repacked == f->packs)
         t->stop = true;
 }
@@ -154,6 +157,9 @@ void gm_node_save(gm_tape *t, uint32_t node, uint32_t tv)
         n->saved[n->nsaved++] = GM_NONE;
     else if (n->hooked) {
         gm_frame *f = &t->frame[n->frame];
+        if (!room(t, &f->made, sizeof *f->made, f->packs, 1, &f->max_made))
+            return;
+        f->made[f->packs] = GM_NONE;
         n->saved[n->nsaved++] = f->packs++;
         f->left++;
     } else {
@@ -163,6 +169,16 @@ void gm_node_save(gm_tape *t, uint32_t node, uint32_t tv)
             t->node[node].saved[t->node[node].nsaved++] = alias;
         }
     }
+}
+
+void gm_node_hold(gm_tape *t, uint32_t node, uint32_t tv)
+{
+    if (node == GM_NONE || t->stop)
+        return;
+    if (node == REPLAYED)
+        t->hold_replayed(t->walk, tv);
+    else
+        t->node[node].own = gm_tv_ref(t, tv);
 }
 
 void gm_node_output(gm_tape *t, uint32_t node, uint32_t tv, unsigned out)
@@ -185,7 +201,7 @@ static void frame_released(gm_tape *t, uint32_t frame, unsigned n)
 {
     gm_frame *f = &t->frame[frame];
     f->left -= n;
-    if (f->left)
+    if (f->left || t->packing == frame)
         return;
     for (uint32_t i = 0; i < f->nargs; i++)
         gm_tv_unref(t, f->args[i]);
@@ -201,9 +217,14 @@ static void release_saved(gm_tape *t, uint32_t node)
         uint32_t s = t->node[node].saved[i];
         if (s == GM_NONE)
             continue;
-        if (t->node[node].hooked)
+        if (t->node[node].hooked) {
+            gm_frame *f = &t->frame[t->node[node].frame];
+            uint32_t made = f->made[s];
+            f->made[s] = f->replayed ? GM_NONE : FORGOTTEN; /* nobody will ask for it */
+            if (f->replayed && made != FORGOTTEN)
+                gm_tv_unref(t, made);
             packed++;
-        else
+        } else
             gm_tv_unref(t, s);
     }
     if (packed)
@@ -215,6 +236,8 @@ void gm_node_unref(gm_tape *t, uint32_t node)
     if (node == GM_NONE || node == REPLAYED || --t->node[node].refs)
         return;
     release_saved(t, node);
+    if (t->node[node].own != GM_NONE)
+        t->drop_own(t->walk, t->node[node].own, t->node[node].rep);
     for (unsigned i = 0; i < t->node[node].nin; i++)
         gm_node_unref(t, t->edge[t->node[node].edge0 + i].node);
     t->node[node].edge0 = t->free_node;
@@ -283,17 +306,15 @@ static bool unpack(gm_tape *t, uint32_t node, uint32_t *held)
     if (!f->replayed) {
         uint32_t frame = n->frame;
         f->replayed = true;
-        f->made = malloc((f->packs + 1) * sizeof *f->made);
-        if (f->made == NULL) {
-            gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
-            return false;
-        }
         if (!t->replay || !t->replay(t->walk, t, frame))
             return false;
     }
     n = &t->node[node];
-    for (unsigned i = 0; i < n->nsaved; i++)
+    for (unsigned i = 0; i < n->nsaved; i++) {
         held[i] = n->saved[i] == GM_NONE ? GM_NONE : t->frame[n->frame].made[n->saved[i]];
+        if (n->saved[i] != GM_NONE)
+            t->frame[n->frame].made[n->saved[i]] = GM_NONE;
+    }
     return true;
 }
 

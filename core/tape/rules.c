@@ -731,15 +731,14 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
             failed(x, "expected a tensor");
             return false;
         }
-        out->type = GM_ARG_TENSOR;
-        out->tv = gm_tv_alias(x->t, y.tv);
-        if (out->tv != GM_NONE) {
-            gm_tv *v2 = &x->t->tv[out->tv];
-            v2->ndim = x->meta[0].ndim;
-            memcpy(v2->dim, x->meta[0].dim, sizeof v2->dim);
-            gm_contiguous_strides(x->t, v2->ndim, v2->dim, v2->stride);
+        {
+            gm_arg shaped[2] = {y, {.type = GM_ARG_LIST, .n = x->meta[0].ndim}};
+            memcpy(shaped[1].list, x->meta[0].dim, sizeof x->meta[0].dim);
+            n = gm_word_run(x->t, gm_word_find("view", 4), 2, shaped, made);
         }
         drop(x->t, &y);
+        out->type = n ? GM_ARG_TENSOR : GM_ARG_NONE;
+        out->tv = n ? made[0] : GM_NONE;
         return !x->t->stop;
     }
     case E_DESCRIBED_SIZES:

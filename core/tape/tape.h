@@ -51,6 +51,7 @@ typedef struct gm_node {
     uint32_t edge0; /* in the tape's edges and metas */
     uint32_t saved[GM_NODE_SAVED]; /* tensors; of a hooked node: places in its frame */
     uint32_t grad[GM_NODE_OUTS];   /* that have arrived, by output */
+    uint32_t own;                  /* a tensor that its context holds, which goes with the graph; or GM_NONE */
     int64_t a, b;                  /* the word's own */
     gm_ext x[GM_NODE_OUTS]; /* of split: the parts */
 } gm_node;
@@ -63,6 +64,7 @@ struct gm_once { const char *name; size_t nname; uint32_t tv; bool used; }; /* u
 typedef struct gm_frame { /* of a checkpointed block */
     uint32_t packs, left; /* how much it keeps; how much of that is not yet released */
     uint32_t *made;       /* by pack: tensors of the replay */
+    uint32_t max_made;
     bool replayed;
     uint32_t position;    /* in the walk */
     int32_t rep;
@@ -121,6 +123,8 @@ struct gm_tape {
     void (*event)(void *self, gm_tape *t, uint32_t storage, int sign); /* or NULL */
     bool (*replay)(void *walk, gm_tape *t, uint32_t frame);            /* runs a block again */
     void (*before_node)(void *walk, gm_tape *t, const gm_node *node);  /* or NULL */
+    void (*drop_own)(void *walk, uint32_t tv, int32_t rep);            /* what a node's context held goes */
+    void (*hold_replayed)(void *walk, uint32_t tv);                    /* until the replay is over */
 
     bool failed; /* no memory, or a size that does not fit: the first failure sticks */
     gpumem_status status;
@@ -164,6 +168,8 @@ uint32_t gm_leaf_new(gm_tape *t, bool trains);
 /* A node where one of the inputs needs a gradient, else GM_NONE.  Its word's derivative is in derivatives.c. */
 uint32_t gm_node_begin(gm_tape *t, unsigned word, unsigned nin, const uint32_t *in);
 void gm_node_save(gm_tape *t, uint32_t node, uint32_t tv);
+/* Its context holds tv, which no hook sees, until the graph goes. */
+void gm_node_hold(gm_tape *t, uint32_t node, uint32_t tv);
 /* tv is output `out` of the node. */
 void gm_node_output(gm_tape *t, uint32_t node, uint32_t tv, unsigned out);
 /* Would its input i get a gradient? */

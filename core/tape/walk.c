@@ -519,6 +519,14 @@ static void run_sequence(gm_walk *w)
     }
 }
 
+static void drop_own(void *self, uint32_t tv, int32_t rep) { release(self, tv, rep); }
+
+static void hold_replayed(void *self, uint32_t tv)
+{
+    gm_walk *w = self;
+    hold(w, &w->block, tv, GM_NONE);
+}
+
 /* ---- before and after ---- */
 
 static bool room(gm_walk *w)
@@ -650,6 +658,8 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
     w->t.walk = w;
     w->t.replay = replay;
     w->t.before_node = before_node;
+    w->t.drop_own = drop_own;
+    w->t.hold_replayed = hold_replayed;
     if (!room(w))
         gm_tape_fail(&w->t, GPUMEM_ENOMEM, "out of memory");
     else
@@ -698,10 +708,10 @@ static const char *variant_of(const gpumem_op *op)
 {
     static const char *const linear[] = {NULL, "conv1d"};
     static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
-    static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens"};
+    static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex"};
     static const char *const split[] = {NULL, "heads", "picked", "quarters"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows"};
     static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand"};
-    static const char *const router[] = {"softmax", "softmax_top", "deepseek"}, *const loss[] = {"causal", "plain", "masked"};
+    static const char *const router[] = {"softmax", "softmax_top", "deepseek", "mixer"}, *const loss[] = {"causal", "plain", "masked"};
     static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru"};
 #define AT(list) (op->variant < sizeof list / sizeof *list ? list[op->variant] : NULL)
     switch (op->kind) {

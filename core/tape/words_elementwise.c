@@ -122,6 +122,45 @@ static unsigned binary(gm_tape *t, unsigned word, const gm_arg *arg, bool self, 
     return out[0] != GM_NONE;
 }
 
+/* What an operator gives that works in place: the same tensor, of another node. */
+static unsigned in_place(gm_tape *t, uint32_t node, uint32_t x, uint32_t *out)
+{
+    out[0] = t->stop ? GM_NONE : gm_tv_alias(t, x);
+    if (out[0] != GM_NONE)
+        t->tv[out[0]].view = t->tv[x].view;
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+/* add_in(a, b): a + b in a's own bytes */
+WORD(add_in)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv};
+    UNUSED_WORD;
+    return in_place(t, gm_node_begin(t, word, 2, in), in[0], out);
+}
+
+/* detach(x), or x where gradients are off */
+WORD(detach)
+{
+    UNUSED_WORD;
+    out[0] = gm_tv_alias(t, arg[0].tv);
+    return out[0] != GM_NONE;
+}
+
+/* test(a, b?): comparisons and what is made of them */
+WORD(test)
+{
+    uint32_t in[2] = {arg[0].tv, n > 1 ? arg[1].tv : GM_NONE};
+    unsigned ndim;
+    gm_ext dim[GM_TV_DIMS], stride[GM_TV_DIMS];
+    (void)word;
+    if (t->stop || !gm_elementwise(t, n, in, &ndim, dim, stride))
+        return 0;
+    out[0] = gm_tv_strided(t, ndim, dim, stride, GPUMEM_FORMAT_BOOL);
+    return out[0] != GM_NONE;
+}
+
 WORD(add) { UNUSED_WORD; return binary(t, word, arg, false, false, out); }
 WORD(mul) { UNUSED_WORD; return binary(t, word, arg, true, true, out); }
 
@@ -158,18 +197,30 @@ DERIVE(d_mul)
             res[i] = gm_like2(t, g[0], node->saved[i]);
 }
 
-/* div: grad / other; -grad * ((self / other) / other) */
+/* div_in(a, b): a / b in a's own bytes, which are cloned first where b's gradient needs them */
+WORD(div_in)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in), before;
+    UNUSED_WORD;
+    gm_node_save(t, node, in[1]);
+    before = gm_node_needs(t, node, 1) ? gm_like(t, in[0]) : GM_NONE;
+    gm_node_save(t, node, before);
+    gm_tv_unref(t, before);
+    return in_place(t, node, in[0], out);
+}
+
+/* div: -grad * ((self / other) / other); grad / other */
 DERIVE(d_div)
 {
+    if (gm_wants(t, node, 1)) {
+        uint32_t a = gm_like2(t, node->saved[1], node->saved[0]), b = gm_like2(t, a, node->saved[0]), m = gm_like(t, g[0]);
+        res[1] = gm_like2(t, m, b);
+        gm_tv_unref(t, m);
+        gm_tv_unref(t, a);
+        gm_tv_unref(t, b);
+    }
     if (gm_wants(t, node, 0))
         res[0] = gm_like2(t, g[0], node->saved[0]);
-    if (gm_wants(t, node, 1)) {
-        uint32_t m = gm_like(t, g[0]), a = gm_like2(t, node->saved[1], node->saved[0]), b = gm_like2(t, a, node->saved[0]);
-        gm_tv_unref(t, a);
-        res[1] = gm_like2(t, m, b);
-        gm_tv_unref(t, b);
-        gm_tv_unref(t, m);
-    }
 }
 
 /* ---- other things ---- */
@@ -381,7 +432,8 @@ const gm_word gm_words_elementwise[] = {
     {"tanh", 1, 1, 0, of_result, d_new_input}, {"sigmoid", 1, 1, 0, of_result, d_new_input}, {"softplus", 1, 1, 'h', of_input, d_new_input},
     {"clamp", 1, 1, 0, of_input, d_clamp}, {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
     {"cos", 1, 1, 0, of_input, d_of_other}, {"add", 2, 2, 0, add, d_add},         {"sub", 2, 2, 0, add, d_sub},
-    {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"to", 2, 2, 0, to, d_to},
+    {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"div_in", 2, 2, 0, div_in, d_div},   {"add_in", 2, 2, 0, add_in, d_add},
+    {"detach", 1, 1, 0, detach, NULL},     {"test", 1, 2, 0, test, NULL},                {"to", 2, 2, 0, to, d_to},
     {"dropout", 2, 2, 0, dropout, d_new},  {"clone", 1, 1, 0, clone, d_same}, {"require_grad", 1, 1, 0, require_grad, NULL},    {"mean", 2, 2, 0, mean, d_mean},
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},
     {"softmax", 1, 2, 'h', softmax, d_new_input}, {"log_softmax", 1, 2, 'h', softmax, d_new_input}, {"layer_norm", 3, 3, 'h', layer_norm, d_layer_norm},

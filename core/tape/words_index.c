@@ -47,6 +47,15 @@ WORD(nll_loss)
 
 DERIVE(d_first) { whole(t, node, 0, g[0], res); }
 
+/* zeros.scatter(...), zeros.index_put(...): out of place, as they are while a mode looks on */
+DERIVE(d_filled)
+{
+    uint32_t zeros[GM_NODE_INPUTS] = {GM_NONE};
+    whole(t, node, 0, g[0], zeros);
+    whole(t, node, 0, g[0], res);
+    gm_tv_unref(t, zeros[0]);
+}
+
 /* index(x, rows, [shape]): rows of x, or elements, picked by indices that are kept; the gradient is zeros of the whole that are filled */
 WORD(pick)
 {
@@ -114,23 +123,75 @@ DERIVE(d_index_add)
     whole(t, node, 1, g[0], res);
 }
 
-/* grouped_mm(x [rows, in], W [experts, in, out], offsets): rows by expert; W is [experts, out, in] transposed where `flipped` is 1 */
+/* sort(x): values and where they were */
+WORD(sort)
+{
+    (void)word, (void)n;
+    out[0] = gm_like(t, arg[0].tv);
+    out[1] = gm_like_as(t, arg[0].tv, GPUMEM_FORMAT_I64);
+    return t->stop ? 0 : 2;
+}
+
+/* max(x, dim), kept as 1: values and indices, which are kept */
+WORD(max_)
+{
+    gm_arg one[3] = {arg[0], arg[1], {.type = GM_ARG_SIZE, .size = {1, {0}}}};
+    return topk(t, word, n + 1, one, out);
+}
+
+/* scatter(x, indices): x with a number where the indices say; its gradient with zeros there */
+WORD(scatter)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    gm_node_save(t, node, arg[1].tv);
+    out[0] = gm_like(t, x);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+/* grouped_mm(x [rows, in], W, offsets, transposed): rows by expert; W is [experts, in, out] if `transposed`, else [experts, out, in] */
+static unsigned grouped(gm_tape *t, uint32_t node, const gm_arg *arg, uint32_t *out)
+{
+    gm_ext dim[2];
+    dim[0] = t->tv[arg[0].tv].dim[0];
+    dim[1] = t->tv[arg[1].tv].dim[arg[3].size.num ? 2 : 1];
+    out[0] = t->stop ? GM_NONE : gm_tv_new(t, 2, dim, t->tv[arg[0].tv].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
 WORD(grouped_mm)
 {
     uint32_t in[3] = {arg[0].tv, arg[1].tv, arg[2].tv}, node = gm_node_begin(t, word, 2, in);
-    gm_ext dim[2];
-    (void)word;
+    UNUSED_WORD;
     gm_node_save(t, node, gm_node_needs(t, node, 1) ? in[0] : GM_NONE);
     gm_node_save(t, node, gm_node_needs(t, node, 0) ? in[1] : GM_NONE);
     gm_node_save(t, node, in[2]);
-    if (t->stop)
-        return 0;
-    dim[0] = t->tv[in[0]].dim[0];
-    dim[1] = t->tv[in[1]].dim[n > 3 && arg[3].size.num ? 2 : 1];
-    out[0] = gm_tv_new(t, 2, dim, t->tv[in[0]].dtype);
-    gm_node_output(t, node, out[0], 0);
-    return 1;
+    return grouped(t, node, arg, out);
 }
+
+/* grouped_loop: the same as an operator of transformers (integrations/moe.py, _grouped_mm_fallback): it keeps both and makes both
+ * gradients, whoever needs one; the offsets are held by its context, which goes with the graph. */
+WORD(grouped_loop)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    UNUSED_WORD;
+    gm_node_save(t, node, in[0]);
+    gm_node_save(t, node, in[1]);
+    gm_node_hold(t, node, arg[2].tv);
+    return grouped(t, node, arg, out);
+}
+
+DERIVE(d_grouped_loop)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const gm_meta m = t->meta[node->edge0 + i];
+        res[i] = gm_tv_new(t, m.ndim, m.dim, t->tv[g[0]].dtype);
+    }
+}
+
+DERIVE(d_scatter) { (void)node; res[0] = gm_like(t, g[0]); }
 
 DERIVE(d_grouped_mm)
 {
@@ -139,7 +200,7 @@ DERIVE(d_grouped_mm)
 }
 
 const gm_word gm_words_index[] = {
-    {"embedding", 2, 2, 0, embedding, d_embedding}, {"nll_loss", 2, 2, 'h', nll_loss, d_first}, {"pick", 2, 2, 0, pick, d_first}, {"gather", 2, 2, 0, gather, d_first},
-    {"topk", 3, 3, 0, topk, d_first}, {"index_add", 3, 3, 0, index_add, d_index_add}, {"grouped_mm", 3, 4, 'l', grouped_mm, d_grouped_mm},
+    {"embedding", 2, 2, 0, embedding, d_embedding}, {"nll_loss", 2, 2, 'h', nll_loss, d_first}, {"pick", 2, 2, 0, pick, d_filled}, {"gather", 2, 2, 0, gather, d_filled},
+    {"topk", 3, 3, 0, topk, d_filled}, {"max1", 2, 2, 0, max_, d_filled}, {"sort", 1, 1, 0, sort, NULL}, {"scatter", 2, 2, 0, scatter, d_scatter}, {"index_add", 3, 3, 0, index_add, d_index_add}, {"grouped_mm", 4, 4, 0, grouped_mm, d_grouped_mm}, {"grouped_loop", 4, 4, 0, grouped_loop, d_grouped_loop},
     {NULL, 0, 0, 0, NULL, NULL},
 };

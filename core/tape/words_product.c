@@ -51,7 +51,7 @@ static void d_product(gm_tape *t, const gm_node *node, uint32_t g, bool view, ui
     if (gm_wants(t, node, 0)) {
         res[0] = gm_tv_new(t, x.ndim, x.dim, t->tv[g].dtype);
         if (res[0] != GM_NONE)
-            t->tv[res[0]].view = true;
+            t->tv[res[0]].view = x.ndim != 2;
     }
     if (gm_wants(t, node, 2))
         res[2] = gm_tv_ref(t, g);

@@ -371,6 +371,30 @@ DERIVE(d_pad)
     gm_tv_unref(t, part);
 }
 
+/* copy_part(y, x): x copied into a part of y: CopySlices over CopyBackwards */
+WORD(copy_part)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    UNUSED_WORD;
+    return viewed(t, node, t->stop ? GM_NONE : gm_tv_alias(t, in[0]), out);
+}
+
+/* The gradient of the whole without the part, and a clone of the part. */
+DERIVE(d_copy_part)
+{
+    const gm_meta y = t->meta[node->edge0], x = t->meta[node->edge0 + 1];
+    uint32_t rest = gm_tv_strided(t, y.ndim, y.dim, y.stride, t->tv[g[0]].dtype), part = gm_tv_new(t, x.ndim, x.dim, t->tv[g[0]].dtype), zeros = GM_NONE;
+    if (gm_wants(t, node, 0)) {
+        zeros = gm_like(t, part);
+        res[0] = gm_tv_ref(t, rest);
+    }
+    if (gm_wants(t, node, 1))
+        res[1] = gm_word_cast(t, part, x.dtype);
+    gm_tv_unref(t, part);
+    gm_tv_unref(t, zeros);
+    gm_tv_unref(t, rest);
+}
+
 /* new(dtype, [shape]), new(x): from nothing */
 WORD(fresh)
 {
@@ -429,6 +453,6 @@ const gm_word gm_words_shape[] = {
     {"view", 2, 2, 0, view, d_view}, {"reshape", 2, 2, 0, view, d_view}, {"contiguous", 1, 1, 0, contiguous, d_pass}, {"transpose", 3, 3, 0, transpose, d_transpose},
     {"slice", 3, 3, 0, slice, d_whole}, {"every", 3, 3, 0, every, d_whole}, {"select", 2, 2, 0, select, d_whole}, {"split", 3, 3, 0, split, d_split},
     {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"stack", 2, GM_WORD_ARGS, 0, stack, d_stack}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
-    {"new", 1, 2, 0, fresh, NULL}, {"heads", 2, 2, 0, heads, NULL},
+    {"new", 1, 2, 0, fresh, NULL}, {"copy_part", 2, 2, 0, copy_part, d_copy_part}, {"heads", 2, 2, 0, heads, NULL},
     {NULL, 0, 0, 0, NULL, NULL},
 };

@@ -140,14 +140,18 @@ typedef struct gpumem_tensor {
  * of each, and what exists while it runs, is the activation plugin's to say.  attr[] by kind:
  *   RMSNORM, LAYERNORM  variant: enum gpumem_norm
  *   ROTARY              in: x..., cos, sin; variant: enum gpumem_rotary; attr: [0] rotated width, [1] width of a head
- *   VIEW                attr[0]: heads that the last dimension is parted into, or 0
+ *   VIEW                attr: [0] heads that the last dimension is parted into, or 0, [1] 1: all dimensions but the last become one
  *   ATTENTION           in: q, k, v [, bias] [, sinks]; attr: [0] heads, [1] kv heads, [2] q and k width, [3] v width,
  *                       [4] window or 0, [5] causal, [6] 1 if soft capped, [7] dropout in 1/1000000
  *   EMBED, SCALE        attr[0]: 1 if the result is what the model's own embedding of tokens returns
  *   ACT                 variant: enum gpumem_act
  *   DROPOUT             attr[0]: probability in 1/1000000
- *   ROUTE               in: x, W [, bias]; out: weights, indices; variant: enum gpumem_router; attr: [0] experts, [1] top,
- *                       [2] groups, [3] groups that are kept
+ *   ROUTE               in: x, W [, bias]; out: weights, indices [, logits]; variant: enum gpumem_router; attr: [0] experts,
+ *                       [1] top, [2] groups or 0, [3] groups that are kept, [4] 1: weights are divided by their sum, [5] logits:
+ *                       0 as the operands, 1 cast to fp32, 2 of fp32 operands, [6] 1: weights are scaled, [7] 1: they stay fp32
+ *   EXPERTS             in: x, weights, indices, up, down [, second up] [, up bias] [, down bias]; attr: [0] experts, [1] top,
+ *                       [2] enum gpumem_act, [3] 1: gate and up are parts of one product, [4] 1: matrices are [expert, in, out],
+ *                       [5] 1: those of all experts are one matrix
  *   GROUPED_LINEAR      in: rows, W [, bias], offsets
  *   SPLIT, CONCAT       over the last dimension
  *   CONV                causal, each channel by itself, in: x, W [, bias]; attr[0]: tokens that it sees
@@ -161,14 +165,14 @@ enum {
     GPUMEM_OP_SOFTCAP, GPUMEM_OP_MATMUL, GPUMEM_OP_VIEW, GPUMEM_OP_SPLIT, GPUMEM_OP_CONCAT, GPUMEM_OP_COPY,
     GPUMEM_OP_CAST, GPUMEM_OP_PAD, GPUMEM_OP_REPEAT, GPUMEM_OP_INDEX, GPUMEM_OP_SORT, GPUMEM_OP_ROUTE,
     GPUMEM_OP_GROUPED_LINEAR, GPUMEM_OP_COMBINE, GPUMEM_OP_CONV, GPUMEM_OP_SCAN, GPUMEM_OP_LOSS, GPUMEM_OP_ROTARY_TABLE,
-    GPUMEM_OP_CACHE,
+    GPUMEM_OP_CACHE, GPUMEM_OP_EXPERTS,
     GPUMEM_OP_END,
     GPUMEM_OP_OTHER = 255 /* a component's own: it brings its rule */
 };
 enum gpumem_norm { GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5, GPUMEM_NORM_GATED, GPUMEM_NORM_PLAIN, GPUMEM_NORM_LATE, GPUMEM_NORM_WIDE };
 enum gpumem_rotary {
     GPUMEM_ROTARY_HALF, GPUMEM_ROTARY_CAT, GPUMEM_ROTARY_INTERLEAVE, GPUMEM_ROTARY_PARTS, GPUMEM_ROTARY_EACH, GPUMEM_ROTARY_BOTH, GPUMEM_ROTARY_PAIRS,
-    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK, GPUMEM_ROTARY_TOKENS
+    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK, GPUMEM_ROTARY_TOKENS, GPUMEM_ROTARY_HALVES, GPUMEM_ROTARY_COMPLEX
 };
 enum gpumem_linear { GPUMEM_LINEAR_PLAIN, GPUMEM_LINEAR_CONV1D /* weight [in, out] */ };
 enum gpumem_split { GPUMEM_SPLIT_PARTS, GPUMEM_SPLIT_HEADS /* of each head, heads first */, GPUMEM_SPLIT_PICKED /* of each head, picked one by one */,
@@ -183,7 +187,7 @@ enum gpumem_act {
     GPUMEM_ACT_TANH, GPUMEM_ACT_EXP, GPUMEM_ACT_SOFTPLUS, GPUMEM_ACT_SWIGLU_LIMITED /* gpt_oss: clamped, (up + 1) * glu */,
     GPUMEM_ACT_GELU_BY_HAND /* bloom: small operators both ways, keeps its input alone */
 };
-enum gpumem_router { GPUMEM_ROUTER_SOFTMAX, GPUMEM_ROUTER_SOFTMAX_TOP, GPUMEM_ROUTER_DEEPSEEK };
+enum gpumem_router { GPUMEM_ROUTER_SOFTMAX, GPUMEM_ROUTER_SOFTMAX_TOP, GPUMEM_ROUTER_DEEPSEEK, GPUMEM_ROUTER_MIXER };
 enum gpumem_scan {
     GPUMEM_SCAN_MAMBA, GPUMEM_SCAN_MAMBA2, GPUMEM_SCAN_DELTA, GPUMEM_SCAN_LIGHTNING, GPUMEM_SCAN_MLSTM, GPUMEM_SCAN_WKV,
     GPUMEM_SCAN_RGLRU

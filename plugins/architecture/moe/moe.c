@@ -3,7 +3,8 @@
 #include "../emit.h"
 
 enum {
-    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
+    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
+    ROUTER_SCALED, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
     CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, RESULT_BIAS, NPARAM
 };
 
@@ -18,11 +19,15 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("expert_transposed", "false", "weights of experts are [expert, in, out]"),
     FLAG("expert_flat", "false", "the weights of all experts are matrices, experts.mlp.w1, v1 and w2 (models/dbrx)"),
     FLAG("expert_bias", "false", "experts have biases"),
-    WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones) or deepseek (sigmoid, groups)"),
+    FLAG("tokens_flattened", "true", "batch and tokens become one dimension before the router; false: the router and the experts do that, each for itself"),
+    WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones), deepseek (sigmoid, groups) or mixer (models/phimoe)"),
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
     FLAG("router_weight_fp32", "false", "the router's weight is fp32 in every precision (models/ernie4_5_moe)"),
+    WORD("router_product", "'model'", "its logits: model (of the operands as they are), cast (the same, then fp32) or fp32 (of fp32 operands)"),
+    FLAG("router_normalized", "true", "weights of the chosen experts are divided by their sum, in place"),
+    FLAG("router_scaled", "false", "weights of the chosen experts are scaled"),
     FLAG("router_bias", "false", "the router has a bias"),
-    {"router_groups", GPUMEM_TYPE_INT, 1, "null", 0, GPUMEM_SIZE_MAX, "groups of experts; null: one"},
+    {"router_groups", GPUMEM_TYPE_INT, 1, "null", 0, GPUMEM_SIZE_MAX, "groups of experts; null: there are none"},
     {"router_groups_kept", GPUMEM_TYPE_INT, 1, "null", 0, GPUMEM_SIZE_MAX, "groups that a token may use; null: one"},
     WORD("router_correction", "'none'", "a bias for the choice only: none, buffer or parameter"),
     WORD("router_correction_name", "'gate.e_score_correction_bias'", "name of that bias"),
@@ -40,7 +45,7 @@ static const gpumem_paramdef params[NPARAM] = {
 typedef struct moe_spec {
     gpumem_dim experts, choices, top, width, hidden; /* choices: experts and those that are idle */
     uint32_t act;
-    int router, correction, gated, transposed, every, flat;
+    int router, product, correction, gated, transposed, every, flat;
 } moe_spec;
 
 static uint32_t step(gpumem_emit *e, uint32_t t) { return hold(e, t, GPUMEM_LIVES_STEP); }
@@ -87,54 +92,59 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
     step(e, chosen[1]);
-    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, (unsigned)s->router, "route", 3, operand, 2, chosen);
+    chosen[2] = step(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, (unsigned)s->router, "route", 3, operand, 3, chosen);
     if (op) {
         op->attr[0] = s->choices.size;
         op->attr[1] = s->top.size;
-        op->attr[2] = (uint32_t)size_or(args, GROUPS, 1);
+        op->attr[2] = (uint32_t)size_or(args, GROUPS, 0);
         op->attr[3] = (uint32_t)size_or(args, GROUPS_KEPT, 1);
+        op->attr[4] = (uint32_t)flag_of(args, ROUTER_NORMALIZED);
+        op->attr[5] = (uint32_t)s->product;
+        op->attr[6] = (uint32_t)flag_of(args, ROUTER_SCALED);
+        op->attr[7] = (uint32_t)flag_of(args, ROUTER_FP32);
     }
 }
 
-static uint32_t grouped(const gpumem_args *args, const moe_spec *s, const char *name, const char *bias, uint32_t x, uint32_t like, gpumem_dim experts,
-                        gpumem_dim out, uint32_t offsets, gpumem_emit *e)
+/* A matrix of every expert, from the width `in` to `out`. */
+static uint32_t matrix_of(const moe_spec *s, const char *name, gpumem_dim experts, gpumem_dim in, gpumem_dim out, gpumem_emit *e)
 {
     gpumem_dim dim[3];
-    uint32_t operand[4] = {x, GPUMEM_NONE, GPUMEM_NONE, offsets}, y;
     dim[0] = experts;
-    dim[1] = s->transposed ? last_of(e, x) : out;
-    dim[2] = s->transposed ? out : last_of(e, x);
+    dim[1] = s->transposed ? in : out;
+    dim[2] = s->transposed ? out : in;
     if (s->flat) { /* [experts * width, hidden], transposed for the last one */
         dim[0] = extent((uint64_t)experts.size * s->width.size, GPUMEM_AXIS_FFN);
         dim[1] = s->hidden;
     }
-    operand[1] = gpumem_emit_tensor(e, name, GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_EXPERT, GPUMEM_DTYPE_MODEL, s->flat ? 2 : 3, dim);
-    if (flag_of(args, EXPERT_BIAS))
-        operand[2] = gpumem_emit_weight(e, bias, GPUMEM_FAMILY_BIAS, experts, out);
+    return gpumem_emit_tensor(e, name, GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_EXPERT, GPUMEM_DTYPE_MODEL, s->flat ? 2 : 3, dim);
+}
+
+static uint32_t bias_of(const gpumem_args *args, const char *name, gpumem_dim experts, gpumem_dim out, gpumem_emit *e)
+{
+    return flag_of(args, EXPERT_BIAS) ? gpumem_emit_weight(e, name, GPUMEM_FAMILY_BIAS, experts, out) : GPUMEM_NONE;
+}
+
+static uint32_t grouped(const gpumem_args *args, const moe_spec *s, const char *name, const char *bias, uint32_t x, uint32_t like, gpumem_dim experts,
+                        gpumem_dim out, gpumem_emit *e)
+{
+    uint32_t operand[4] = {x, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y;
+    operand[1] = matrix_of(s, name, experts, last_of(e, x), out, e);
+    operand[2] = bias_of(args, bias, experts, out, e);
     y = rows(e, name, like, s, out, GPUMEM_DTYPE_MODEL);
     gpumem_emit_op(e, GPUMEM_OP_GROUPED_LINEAR, (unsigned)s->transposed, name, 4, operand, 1, &y);
     return y;
 }
 
-static uint32_t expert_inner(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t like, uint32_t offsets, gpumem_emit *e)
+static uint32_t expert_inner(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t like, gpumem_emit *e)
 {
     static const char *const names[] = {"gate", "up"};
     gpumem_dim size[2];
     uint32_t part[2], y;
     size[0] = size[1] = s->width;
-    if (s->flat) {
-        part[0] = grouped(args, s, "experts.mlp.w1", "", x, like, s->choices, s->width, offsets, e);
-        part[1] = grouped(args, s, "experts.mlp.v1", "", x, like, s->choices, s->width, offsets, e);
-        return binary(e, GPUMEM_OP_MUL, "product", activate(e, part[0], s->act), part[1]);
-    }
     if (!s->gated)
-        return activate(e, grouped(args, s, "experts.up_proj", "experts.up_proj_bias", x, like, s->choices, s->width, offsets, e), s->act);
-    y = grouped(args, s, "experts.gate_up_proj", "experts.gate_up_proj_bias", x, like, s->choices, extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN), offsets, e);
-    if (s->act == GPUMEM_ACT_SWIGLU_LIMITED) {
-        uint32_t z = gpumem_emit_like(e, "act", y, s->width);
-        operate(e, GPUMEM_OP_ACT, s->act, "act", y, GPUMEM_NONE, z);
-        return z;
-    }
+        return activate(e, grouped(args, s, "experts.up_proj", "experts.up_proj_bias", x, like, s->choices, s->width, e), s->act);
+    y = grouped(args, s, "experts.gate_up_proj", "experts.gate_up_proj_bias", x, like, s->choices, extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN), e);
     split(e, "gate_up", y, 2, names, size, part);
     return binary(e, GPUMEM_OP_MUL, "product", activate(e, part[0], s->act), part[1]);
 }
@@ -145,40 +155,53 @@ static uint32_t all_of_them(const gpumem_args *args, const moe_spec *s, uint32_t
     uint32_t y = rows(e, "rows", x, s, s->hidden, GPUMEM_DTYPE_MODEL), weighted, out;
     operate(e, GPUMEM_OP_REPEAT, 0, "rows", x, GPUMEM_NONE, y);
     weighted = step(e, binary(e, GPUMEM_OP_MUL, "weighted", y, chosen[0]));
-    y = expert_inner(args, s, weighted, x, GPUMEM_NONE, e);
-    y = step(e, grouped(args, s, "experts.down_proj", "experts.down_proj_bias", y, x, s->experts, s->hidden, GPUMEM_NONE, e));
+    y = expert_inner(args, s, weighted, x, e);
+    y = step(e, grouped(args, s, "experts.down_proj", "experts.down_proj_bias", y, x, s->experts, s->hidden, e));
     out = gpumem_emit_same(e, "combined", x);
     operate(e, GPUMEM_OP_COMBINE, 0, "combine", y, GPUMEM_NONE, out);
     return out;
 }
 
+/* The experts' forward: a function of its own, whose rows go when it returns. */
 static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, const uint32_t *chosen, gpumem_emit *e)
 {
-    unsigned weight = flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL;
-    uint32_t sorted[4], picked, weights, y, out; /* sorted: expert of each row, its place before, its token, ends of the experts */
-    for (unsigned i = 0; i < 3; i++) {
-        static const char *const names[] = {"sorted", "order", "tokens"};
-        sorted[i] = step(e, rows(e, names[i], x, s, NO_DIM, GPUMEM_DTYPE_I64));
-    }
-    sorted[3] = step(e, gpumem_emit_tensor(e, "offsets", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_I32, 1, &s->experts));
-    gpumem_emit_op(e, GPUMEM_OP_SORT, 0, "sort", 1, &chosen[1], 4, sorted);
-    picked = step(e, rows(e, "rows", x, s, s->hidden, GPUMEM_DTYPE_MODEL));
-    operate(e, GPUMEM_OP_INDEX, 0, "rows", x, sorted[2], picked);
-    weights = step(e, rows(e, "row_weights", x, s, NO_DIM, weight));
-    operate(e, GPUMEM_OP_INDEX, 0, "row_weights", chosen[0], sorted[1], weights);
-    y = expert_inner(args, s, picked, x, sorted[3], e);
-    y = step(e, grouped(args, s, s->flat ? "experts.mlp.w2" : "experts.down_proj", "experts.down_proj_bias", y, x, s->experts, s->hidden, sorted[3], e));
-    out = rows(e, "weighted", x, s, s->hidden, weight);
-    operate(e, GPUMEM_OP_MUL, 0, "weighted", y, weights, out);
+    gpumem_dim inner = s->gated && !s->flat ? extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN) : s->width;
+    uint32_t operand[8] = {x, chosen[0], chosen[1], GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y;
+    const char *up = s->gated ? "experts.gate_up_proj" : "experts.up_proj", *up_bias = s->gated ? "experts.gate_up_proj_bias" : "experts.up_proj_bias";
+    gpumem_op *op;
+    operand[3] = matrix_of(s, s->flat ? "experts.mlp.w1" : up, s->choices, s->hidden, inner, e);
+    if (s->flat)
+        operand[5] = matrix_of(s, "experts.mlp.v1", s->choices, s->hidden, inner, e);
+    operand[6] = bias_of(args, up_bias, s->choices, inner, e);
+    operand[4] = matrix_of(s, s->flat ? "experts.mlp.w2" : "experts.down_proj", s->experts, s->width, s->hidden, e);
+    operand[7] = bias_of(args, "experts.down_proj_bias", s->experts, s->hidden, e);
     y = gpumem_emit_same(e, "combined", x);
-    operate(e, GPUMEM_OP_COMBINE, 0, "combine", out, sorted[1], y);
+    op = gpumem_emit_op(e, GPUMEM_OP_EXPERTS, 0, "experts", 8, operand, 1, &y);
+    if (op) {
+        op->attr[0] = s->choices.size;
+        op->attr[1] = s->top.size;
+        op->attr[2] = s->act;
+        op->attr[3] = (uint32_t)(s->gated && !s->flat);
+        op->attr[4] = (uint32_t)s->transposed;
+        op->attr[5] = (uint32_t)s->flat;
+    }
     return y;
+}
+
+/* [batch, tokens, width] as rows */
+static uint32_t flattened(uint32_t x, gpumem_emit *e)
+{
+    uint32_t y = view_of(e, gpumem_emit_same(e, "rows", x), x);
+    gpumem_op *op = operate(e, GPUMEM_OP_VIEW, 0, "rows", x, GPUMEM_NONE, y);
+    if (op)
+        op->attr[1] = 1;
+    return step(e, y);
 }
 
 static uint32_t shared(const gpumem_args *args, const moe_spec *s, uint32_t x, gpumem_emit *e)
 {
     mlp_spec m;
-    uint32_t y, gate;
+    uint32_t y;
     memset(&m, 0, sizeof m);
     m.width = extent(size_of(args, SHARED_WIDTH), GPUMEM_AXIS_FFN);
     m.out = last_of(e, x);
@@ -187,6 +210,13 @@ static uint32_t shared(const gpumem_args *args, const moe_spec *s, uint32_t x, g
     m.gated = s->gated;
     m.fused = flag_of(args, SHARED_FUSED);
     y = feed_forward(e, "shared_experts", x, &m);
+    return flag_of(args, SHARED_FIRST) ? step(e, y) : y;
+}
+
+/* sigmoid(gate(x)) * y */
+static uint32_t shared_gated(const gpumem_args *args, uint32_t x, uint32_t y, gpumem_emit *e)
+{
+    uint32_t gate;
     if (!flag_of(args, SHARED_GATE))
         return y;
     gate = linear(e, "shared_expert_gate", GPUMEM_FAMILY_ROUTER, x, GPUMEM_NONE, extent(1, GPUMEM_AXIS_NONE), 0);
@@ -195,9 +225,9 @@ static uint32_t shared(const gpumem_args *args, const moe_spec *s, uint32_t x, g
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
-    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", NULL}; /* in the order of enum gpumem_router */
+    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", NULL}; /* in the order of enum gpumem_router; of attr[5] */
     static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
-    uint32_t chosen[2], x = in[1] == GPUMEM_NONE ? in[0] : in[1], y, beside = GPUMEM_NONE;
+    uint32_t chosen[3], tokens = in[0], x = in[1] == GPUMEM_NONE ? in[0] : in[1], y, beside = GPUMEM_NONE;
     moe_spec s;
     s.experts = extent(size_of(args, EXPERTS), GPUMEM_AXIS_EXPERT);
     s.choices = extent(size_of(args, EXPERTS) + size_of(args, IDLE), GPUMEM_AXIS_EXPERT);
@@ -206,6 +236,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.hidden = last_of(e, x);
     s.act = activation_of(args->param[ACT].v.s);
     s.router = choice_of(args, ROUTER, routers);
+    s.product = choice_of(args, ROUTER_PRODUCT, products);
     s.correction = choice_of(args, CORRECTION, corrections);
     s.every = flag_of(args, EVERY);
     s.flat = flag_of(args, FLAT);
@@ -214,15 +245,19 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     if (s.act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (s.router < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, deepseek");
+        return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, deepseek, mixer");
+    if (s.product < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "router_product is none of model, cast, fp32");
     if (s.correction < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "router_correction is none of none, buffer, parameter");
+    if (flag_of(args, FLATTENED) && x == tokens)
+        x = tokens = flattened(x, e);
     if (size_or(args, SHARED_WIDTH, 0) && flag_of(args, SHARED_FIRST))
-        beside = step(e, shared(args, &s, in[0], e));
+        beside = shared(args, &s, tokens, e);
     chosen[0] = in[2];
     chosen[1] = in[3];
     if (in[2] == GPUMEM_NONE || in[3] == GPUMEM_NONE)
-        route(args, &s, in[0], chosen, e);
+        route(args, &s, tokens, chosen, e);
     y = s.every ? all_of_them(args, &s, x, chosen, e) : routed(args, &s, x, chosen, e);
     if (flag_of(args, ROUTED_SCALED)) {
         uint32_t scaled = gpumem_emit_same(e, "scaled", y);
@@ -230,8 +265,15 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         y = scaled;
     }
     if (size_or(args, SHARED_WIDTH, 0) && beside == GPUMEM_NONE)
-        beside = shared(args, &s, in[0], e);
+        beside = shared(args, &s, tokens, e);
+    if (beside != GPUMEM_NONE)
+        beside = shared_gated(args, tokens, beside, e);
     out[0] = beside == GPUMEM_NONE ? y : binary(e, GPUMEM_OP_ADD, "with_shared", y, beside);
+    if (tokens != in[0]) {
+        y = gpumem_emit_same(e, "y", in[0]);
+        operate(e, GPUMEM_OP_VIEW, 0, "unflattened", out[0], GPUMEM_NONE, view_of(e, y, out[0]));
+        out[0] = y;
+    }
     if (flag_of(args, RESULT_BIAS))
         out[0] = binary(e, GPUMEM_OP_ADD, "biased", out[0], vector(e, "", "bias", GPUMEM_FAMILY_BIAS, s.hidden));
     return (gpumem_status)e->status;
