@@ -544,6 +544,7 @@ static void forward_and_backward(gm_walk *w)
     t->grad_mode = t->training = (w->job->flags & GM_WALK_TRAIN) != 0;
     t->checkpointing = t->training && w->job->flags & GM_WALK_CHECKPOINT;
     t->low = w->job->low;
+    t->whole = (w->job->flags & GM_WALK_WHOLE) != 0;
     run_sequence(w);
     if (t->failed)
         return;

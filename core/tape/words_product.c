@@ -185,6 +185,28 @@ DERIVE(d_baddbmm)
         }
 }
 
+/* conv([shape], x, W, b?): convolution; its gradients are made in this order by convolution_backward */
+WORD(conv)
+{
+    uint32_t in[3] = {arg[1].tv, arg[2].tv, n > 3 && arg[3].type == GM_ARG_TENSOR ? arg[3].tv : GM_NONE}, node = gm_node_begin(t, word, 3, in);
+    gm_node_save(t, node, in[0]);
+    gm_node_save(t, node, in[1]);
+    if (arg[0].type != GM_ARG_LIST)
+        gm_tape_fail(t, GPUMEM_EINVAL, "a rule gives a shape that is none");
+    out[0] = t->stop ? GM_NONE : gm_tv_new(t, arg[0].n, arg[0].list, t->tv[in[0]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_conv)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (gm_wants(t, node, i)) {
+            const gm_meta m = t->meta[node->edge0 + i];
+            res[i] = gm_tv_new(t, m.ndim, m.dim, t->tv[g[0]].dtype);
+        }
+}
+
 /* ---- attention ---- */
 
 static uint32_t like_dense(gm_tape *t, uint32_t x) /* empty_like */
@@ -313,6 +335,6 @@ DERIVE(d_efficient)
 const gm_word gm_words_product[] = {
     {"mm", 2, 3, 'l', mm, d_mm}, {"addmm", 2, 3, 'l', addmm, d_addmm}, {"linear", 2, 3, 0, linear, NULL}, {"conv1d", 2, 3, 0, conv1d, NULL}, {"unfold", 1, 1, 0, unfold, d_unfold}, {"matmul", 2, 2, 'l', matmul, d_matmul},
     {"baddbmm", 3, 3, 'l', baddbmm, d_baddbmm},
-    {"flash", 3, 3, 'l', flash, d_flash}, {"efficient", 3, 3, 0, efficient, d_efficient},
+    {"flash", 3, 3, 'l', flash, d_flash}, {"efficient", 3, 3, 0, efficient, d_efficient}, {"conv", 3, 4, 'l', conv, d_conv},
     {NULL, 0, 0, 0, NULL, NULL},
 };
