@@ -402,6 +402,49 @@ WORD(pad)
     return out[0] != GM_NONE;
 }
 
+/* padded(x, size, dim): the same, to a size */
+WORD(padded)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    gm_ext dim[GM_TV_DIMS];
+    int d = gm_dim_at(t, x, &arg[2]);
+    UNUSED_WORD;
+    memcpy(dim, t->tv[x].dim, sizeof dim);
+    dim[d] = arg[1].size;
+    if (node != GM_NONE && node < t->nnode)
+        t->node[node].a = d;
+    out[0] = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+/* put(x, part, dim): x[..., i, ...] = part; the same storage.  CopySlices: a copy of the gradient, and one of the part's; zeros go
+ * where the part was, if anything before it wants them. */
+WORD(put)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    UNUSED_WORD;
+    out[0] = gm_tv_alias(t, in[0]);
+    if (out[0] != GM_NONE)
+        t->tv[out[0]].view = t->tv[in[0]].view;
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_put)
+{
+    const gm_meta m = t->meta[node->edge0], p = t->meta[node->edge0 + 1];
+    uint32_t all = gm_tv_strided(t, m.ndim, m.dim, m.stride, t->tv[g[0]].dtype), zeros = GM_NONE;
+    if (gm_wants(t, node, 1))
+        res[1] = gm_tv_new(t, p.ndim, p.dim, t->tv[g[0]].dtype);
+    if (gm_wants(t, node, 0)) {
+        zeros = gm_tv_new(t, p.ndim, p.dim, t->tv[g[0]].dtype);
+        res[0] = all;
+    } else
+        gm_tv_unref(t, all);
+    gm_tv_unref(t, zeros);
+}
+
 DERIVE(d_pad)
 {
     const gm_meta m = t->meta[node->edge0];
@@ -470,5 +513,6 @@ const gm_word gm_words_shape[] = {
     {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"stack", 2, GM_WORD_ARGS, 0, stack, d_stack}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
     {"new", 1, 2, 0, fresh, NULL}, {"heads", 2, 2, 0, heads, NULL},
     {"stacked", 2, 2, 0, stacked, d_stack}, {"joined", 2, 2, 0, joined, d_cat},
+    {"padded", 3, 3, 0, padded, d_pad}, {"put", 3, 3, 0, put, d_put},
     {NULL, 0, 0, 0, NULL, NULL},
 };
