@@ -20,8 +20,9 @@ typedef struct collector {
     row *row[GM_NPEAK];
     uint32_t n[GM_NPEAK], max[GM_NPEAK], natom;
     int phase;
-    gpumem_count *atom, product[MAX_GROUPS]; /* of a group: its symbols */
-    uint8_t *group; /* by atom */
+    gm_atom *atom;
+    gpumem_count product[MAX_GROUPS]; /* of a group: its symbols */
+    uint8_t *group, *many; /* by atom */
     uint8_t divides[MAX_GROUPS][MAX_GROUPS]; /* product i divides product k */
     uint32_t ngroup, ngrouped, max_grouped, rounding;
     gm_symbols *symbols;
@@ -52,17 +53,29 @@ static void group_atoms(collector *c, const gm_tape *t)
 {
     if (t->natom > c->max_grouped) {
         uint32_t max = t->natom * 2 + 64;
-        uint8_t *now = realloc(c->group, max);
-        if (now == NULL) {
+        uint8_t *now = realloc(c->group, max), *many = realloc(c->many, max);
+        c->group = now ? now : c->group;
+        c->many = many ? many : c->many;
+        if (now == NULL || many == NULL) {
             c->failed = true;
             return;
         }
-        c->group = now;
         c->max_grouped = max;
     }
     for (; c->ngrouped < t->natom; c->ngrouped++) {
         gpumem_count p = t->atom[c->ngrouped].count;
+        uint8_t times = t->atom[c->ngrouped].times;
         uint32_t g = 0;
+        for (int i = 0; i < 4 && times; i++) /* symbols in falling order */
+            if (p.sym[i] < times) {
+                uint8_t next = p.sym[i];
+                p.sym[i] = times;
+                times = next;
+            }
+        if (times) {
+            c->failed = true; /* more than four symbols */
+            return;
+        }
         while (g < c->ngroup && memcmp(c->product[g].sym, p.sym, sizeof p.sym) != 0)
             g++;
         if (g == MAX_GROUPS) {
@@ -77,6 +90,7 @@ static void group_atoms(collector *c, const gm_tape *t)
             }
         }
         c->group[c->ngrouped] = (uint8_t)g;
+        c->many[c->ngrouped] = t->atom[c->ngrouped].times != 0;
     }
 }
 
@@ -119,6 +133,9 @@ static int64_t roundings(const collector *c, const row *a, const row *b)
 
 static bool covers(const collector *c, const row *a, const row *b)
 {
+    for (uint32_t i = 0; i < b->n; i++) /* what has a number of equal allocations that is not known has as many roundings */
+        if (c->many[i] && b->times[i] > (i < a->n ? a->times[i] : 0))
+            return false;
     return pays(c, a->group, b->group, 0) && pays(c, a->group, b->group, roundings(c, a, b));
 }
 
@@ -207,7 +224,7 @@ static void reached(void *self, gm_tape *t, int where)
         c->failed = true;
     else
         for (uint32_t i = 0; i < t->natom; i++)
-            c->atom[i] = t->atom[i].count;
+            c->atom[i] = t->atom[i];
     c->natom = t->natom;
     *c->symbols = *t->symbols;
 }
@@ -264,6 +281,7 @@ gpumem_status gm_peaks_new(gm_arena *arena, const gm_walk_job *job, const gm_sym
     }
     free(c.atom);
     free(c.group);
+    free(c.many);
     free(c.times);
     return s;
 }
@@ -307,7 +325,7 @@ int gm_peaks_at(const gm_peaks *p, uint32_t rounding, uint64_t batch, uint64_t t
     if (p->natom > MAX_ATOMS || values(&p->symbols, batch, tokens, symbol))
         return 1;
     for (uint32_t i = 0; i < p->natom; i++) {
-        const gpumem_count *c = &p->atom[i];
+        const gpumem_count *c = &p->atom[i].count;
         uint64_t n = c->num, up;
         for (int k = 0; k < 4 && c->sym[k]; k++)
             if (gm_mul_u64(n, symbol[c->sym[k]], &n))
@@ -317,6 +335,8 @@ int gm_peaks_at(const gm_peaks *p, uint32_t rounding, uint64_t batch, uint64_t t
         if (gm_add_u64(n, rounding - 1, &up))
             return 1;
         bytes[i] = up - up % rounding;
+        if (p->atom[i].times && gm_mul_u64(bytes[i], symbol[p->atom[i].times], &bytes[i]))
+            return 1;
         most |= bytes[i];
     }
     if (most >> 44) { /* sums could overflow: with 128 bits */

@@ -10,7 +10,7 @@ typedef struct gm_term { uint32_t atom; int32_t times; } gm_term;
 typedef struct gm_top { uint32_t first, n; } gm_top; /* a moment: its terms */
 typedef struct gm_peaks {
     gm_symbols symbols;
-    gpumem_count *atom; /* bytes before rounding */
+    gm_atom *atom;
     uint32_t natom;
     gm_term *term;
     gm_top *top[GM_NPEAK];

@@ -45,6 +45,8 @@ static uint32_t node_slot(gm_tape *t)
     t->node[i].label = t->label;
     t->node[i].position = t->position;
     t->node[i].rep = t->rep;
+    t->node[i].loop = t->looping;
+    t->node[i].turn = t->turn;
     return i;
 }
 
@@ -88,7 +90,7 @@ uint32_t gm_node_begin(gm_tape *t, unsigned word, unsigned nin, const uint32_t *
     for (unsigned i = 0; i < nin; i++)
         if (in[i] != GM_NONE && t->tv[in[i]].grad) {
             any = true;
-            t->needs |= 1u << i;
+            t->needs |= i < 32 ? 1u << i : 0u;
         }
     if (!any || !t->grad_mode || t->stop)
         return GM_NONE;
@@ -98,7 +100,7 @@ uint32_t gm_node_begin(gm_tape *t, unsigned word, unsigned nin, const uint32_t *
     if (n == GM_NONE || !room(t, &t->edge, sizeof *t->edge, t->nedge, nin, &t->max_edge) || !room(t, &t->meta, sizeof *t->meta, t->nedge, nin, &t->max_meta))
         return GM_NONE;
     t->node[n].word = (uint16_t)word;
-    t->node[n].nin = (uint8_t)nin;
+    t->node[n].nin = (uint16_t)nin;
     t->node[n].edge0 = t->nedge;
     t->node[n].frame = t->packing;
     t->node[n].hooked = t->packing != GM_NONE;
@@ -336,7 +338,7 @@ static uint32_t validate(gm_tape *t, const gm_meta *m, uint32_t g)
     return g;
 }
 
-#define MAX_INPUTS 64
+#define MAX_INPUTS 8192
 static void run_node(gm_tape *t, uint32_t node)
 {
     uint32_t g[GM_NODE_OUTS], res[MAX_INPUTS], held[GM_NODE_SAVED], kept[GM_NODE_SAVED];
@@ -353,7 +355,11 @@ static void run_node(gm_tape *t, uint32_t node)
         t->node[node].grad[i] = GM_NONE;
         any |= g[i] != GM_NONE;
     }
-    for (unsigned i = 0; i < MAX_INPUTS; i++)
+    if (nin > MAX_INPUTS) {
+        gm_tape_fail(t, GPUMEM_ERANGE, "an operator has too many operands");
+        return;
+    }
+    for (unsigned i = 0; i < nin; i++)
         res[i] = GM_NONE;
     if (any) {
         hooked = unpack(t, node, held);
@@ -382,6 +388,21 @@ static void run_node(gm_tape *t, uint32_t node)
         }
         if (res[i] != GM_NONE)
             add_into(t, &t->node[e.node].grad[e.out], res[i]);
+    }
+}
+
+/* The second turn of a loop, which stands for all between the first and the last. */
+static void turn_at(gm_tape *t, const gm_node *node)
+{
+    if (node && node->leaf != GM_NONE)
+        return;
+    if (t->turning && (!node || node->loop != t->turning || node->turn != 1)) {
+        gm_loop_leave(t, t->turning - 1);
+        t->turning = 0;
+    }
+    if (node && node->loop && node->turn == 1 && !t->turning) {
+        t->turning = node->loop;
+        gm_loop_enter(t, node->loop - 1);
     }
 }
 
@@ -421,6 +442,7 @@ void gm_tape_backward(gm_tape *t, uint32_t loss)
                 best = i;
         node = list[best];
         list[best] = list[--n];
+        turn_at(t, &t->node[node]);
         if (t->before_node)
             t->before_node(t->walk, t, &t->node[node]);
         run_node(t, node);
@@ -430,6 +452,7 @@ void gm_tape_backward(gm_tape *t, uint32_t loss)
                 list[n++] = next;
         }
     }
+    turn_at(t, NULL);
     free(list);
     gm_tv_unref(t, one);
     t->in_backward = false;

@@ -101,6 +101,12 @@ static uint8_t symbol_of(gm_symbols *s, gm_ext e, uint32_t *k)
     return at;
 }
 
+uint8_t gm_ext_one_symbol(gm_symbols *s, gm_ext e)
+{
+    uint32_t k;
+    return symbol_of(s, e, &k);
+}
+
 static uint64_t constant(unsigned op, uint64_t a, uint64_t b)
 {
     switch (op) {

@@ -31,4 +31,6 @@ bool gm_ext_div(gm_ext a, gm_ext b, gm_ext *out);
 int gm_ext_compare(gm_ext a, gm_ext b);
 /* The derived symbol op(a, k) of one symbol or one product; GPUMEM_SYM_...; false: there is no room. */
 bool gm_ext_derive(gm_symbols *s, unsigned op, gm_ext a, gm_ext b, gm_ext *out);
+/* The symbol that is e; 0: there is none. */
+uint8_t gm_ext_one_symbol(gm_symbols *s, gm_ext e);
 #endif

@@ -10,7 +10,11 @@ enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE,
 
 typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; uint32_t arg[GM_WORD_ARGS]; } expression;
 enum { S_BIND, S_RETURN, S_DROP, S_ONCE };
-typedef struct statement { uint8_t kind, nnames; uint16_t name[GM_WORD_OUTS]; uint32_t when, value; uint32_t line; } statement; /* when: GM_NONE always */
+typedef struct statement { /* when: GM_NONE always; turns: GM_NONE once; many: bits, names of lists */
+    uint8_t kind, nnames;
+    uint16_t name[GM_WORD_OUTS], many;
+    uint32_t when, turns, value, line;
+} statement;
 
 typedef struct rule {
     const char *name, *body;
@@ -368,10 +372,16 @@ static bool parse_statement(parser *p)
     p->rule->statement = now;
     memset(&st, 0, sizeof st);
     st.when = GM_NONE;
-    st.value = GM_NONE;
+    st.value = st.turns = GM_NONE;
     st.line = p->line;
     if (take(p, "if")) {
         if ((st.when = expr(p)) == GM_NONE)
+            return false;
+        if (!take(p, ":"))
+            return wrong(p, "expected :") != GM_NONE;
+    }
+    if (take(p, "for")) {
+        if ((st.turns = expr(p)) == GM_NONE)
             return false;
         if (!take(p, ":"))
             return wrong(p, "expected :") != GM_NONE;
@@ -413,6 +423,8 @@ static bool parse_statement(parser *p)
         skip(p);
         start = p->p;
         do {
+            if (take(p, "*"))
+                st.many = (uint16_t)(st.many | 1u << k);
             name[k] = name_at(p, &n[k]);
             if (name[k] == NULL || ++k == GM_WORD_OUTS)
                 break;
@@ -527,6 +539,8 @@ static void drop(gm_tape *t, gm_arg *a)
 {
     if (a->type == GM_ARG_TENSOR)
         gm_tv_unref(t, a->tv);
+    else if (a->type == GM_ARG_MANY)
+        gm_list_unref(t, a->tv);
     a->type = GM_ARG_NONE;
 }
 
@@ -657,6 +671,8 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         }
         if (out->type == GM_ARG_TENSOR)
             gm_tv_ref(x->t, out->tv);
+        else if (out->type == GM_ARG_MANY)
+            x->t->list[out->tv].refs++;
         return true;
     case E_WORD:
     case E_RULE:
@@ -789,12 +805,86 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
     }
 }
 
+/* NAMES = VALUE */
+static bool bind(run *x, const statement *s, uint32_t loop)
+{
+    const expression e = x->r->e[s->value];
+    uint32_t made[GM_WORD_OUTS];
+    unsigned n;
+    gm_arg v, old;
+    if (e.kind != E_WORD && e.kind != E_RULE) {
+        if (!eval(x, s->value, &v))
+            return false;
+        if (s->nnames == 0) {
+            drop(x->t, &v);
+            return true;
+        }
+        old = x->v[s->name[0]];
+        x->v[s->name[0]] = v;
+        drop(x->t, &old);
+        return true;
+    }
+    n = call(x, &e, made);
+    if (x->t->stop) {
+        for (unsigned k = 0; k < n; k++)
+            gm_tv_unref(x->t, made[k]);
+        return false;
+    }
+    if (n < s->nnames)
+        failed(x, "more names than results");
+    for (unsigned k = 0; k < n; k++) {
+        gm_arg *to = k < s->nnames ? &x->v[s->name[k]] : NULL;
+        if (to && s->many >> k & 1) {
+            if (to->type != GM_ARG_MANY) {
+                drop(x->t, to);
+                *to = (gm_arg){.type = GM_ARG_MANY, .tv = gm_list_new(x->t, loop)};
+            }
+            if (to->tv != GM_NONE)
+                gm_list_add(x->t, to->tv, made[k]);
+        } else if (to) {
+            old = *to;
+            *to = (gm_arg){.type = GM_ARG_TENSOR, .tv = made[k]};
+            drop(x->t, &old);
+        } else
+            gm_tv_unref(x->t, made[k]);
+    }
+    return true;
+}
+
+/* for N: NAMES = VALUE */
+static bool repeat(run *x, const statement *s)
+{
+    gm_tape *t = x->t;
+    gm_ext n;
+    uint32_t loop, label = t->looping;
+    uint8_t turn = t->turn;
+    bool ok = size_at(x, s->turns, &n);
+    if (!ok)
+        return false;
+    loop = gm_loop_new(t, n);
+    if (t->failed)
+        return false;
+    for (uint64_t i = 0; ok && i < (loop == GM_NONE ? n.num : GM_LOOP_WALKED); i++) {
+        if (loop != GM_NONE) {
+            t->looping = loop + 1;
+            t->turn = (uint8_t)i;
+        }
+        if (loop != GM_NONE && i == 1)
+            gm_loop_enter(t, loop);
+        ok = bind(x, s, loop);
+        if (loop != GM_NONE && i == 1 && !t->failed)
+            gm_loop_leave(t, loop);
+    }
+    t->looping = label;
+    t->turn = turn;
+    return ok;
+}
+
 static unsigned body(run *x, uint32_t *out)
 {
     const rule *u = &x->r->rule[x->rule];
     for (uint32_t i = 0; i < u->nstatement && !x->t->stop; i++) {
         const statement s = x->r->rule[x->rule].statement[i];
-        uint32_t made[GM_WORD_OUTS];
         unsigned n;
         bool yes = true;
         x->line = s.line;
@@ -847,38 +937,8 @@ static unsigned body(run *x, uint32_t *out)
                 drop(x->t, &x->v[s.name[k]]);
             continue;
         }
-        const expression e = x->r->e[s.value];
-        if (e.kind == E_WORD || e.kind == E_RULE) {
-            n = call(x, &e, made);
-            if (x->t->stop) {
-                for (unsigned k = 0; k < n; k++)
-                    gm_tv_unref(x->t, made[k]);
-                return 0;
-            }
-            if (n < s.nnames)
-                failed(x, "more names than results");
-            for (unsigned k = 0; k < n; k++) {
-                gm_arg old;
-                if (k >= s.nnames) {
-                    gm_tv_unref(x->t, made[k]);
-                    continue;
-                }
-                old = x->v[s.name[k]];
-                x->v[s.name[k]] = (gm_arg){.type = GM_ARG_TENSOR, .tv = made[k]};
-                drop(x->t, &old);
-            }
-        } else {
-            gm_arg v, old;
-            if (!eval(x, s.value, &v))
-                return 0;
-            if (s.nnames == 0) {
-                drop(x->t, &v);
-                continue;
-            }
-            old = x->v[s.name[0]];
-            x->v[s.name[0]] = v;
-            drop(x->t, &old);
-        }
+        if (s.turns != GM_NONE ? !repeat(x, &s) : !bind(x, &s, GM_NONE))
+            return 0;
     }
     return 0;
 }

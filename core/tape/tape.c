@@ -42,6 +42,12 @@ void gm_tape_free(gm_tape *t)
     free(t->leaf);
     free(t->frame);
     free(t->cached);
+    for (uint32_t i = 0; i < t->nloop; i++)
+        free(t->loop[i].live);
+    for (uint32_t i = 0; i < t->nlist; i++)
+        free(t->list[i].one);
+    free(t->loop);
+    free(t->list);
     free(t->atom);
     free(t->live);
 }
@@ -64,27 +70,32 @@ static bool count_of(gm_ext e, uint64_t bits, gpumem_count *c)
     return !__builtin_mul_overflow(e.num, bits, &c->num);
 }
 
-uint32_t gm_tape_atom(gm_tape *t, gm_ext e, uint32_t dtype)
+static uint32_t atom_of(gm_tape *t, gpumem_count c, uint8_t times)
 {
-    gpumem_count c;
     uint32_t i;
-    if (!count_of(e, t->format[dtype].part[0].bits, &c))
-        return gm_tape_fail(t, GPUMEM_ERANGE, "a tensor's size has too many factors, or does not fit in 64 bits");
-    if (c.sym[0] == 0) { /* a constant: rounded now, so that equal allocations are one size */
-        c.num = (c.num / c.den + (c.num % c.den != 0) + t->rounding - 1) / t->rounding * t->rounding;
-        c.den = 1;
-    }
     for (i = 0; i < t->natom; i++)
-        if (memcmp(&t->atom[i].count, &c, sizeof c) == 0)
+        if (memcmp(&t->atom[i].count, &c, sizeof c) == 0 && t->atom[i].times == times)
             return i;
     if (t->natom == t->max_atom) {
         uint32_t max = t->max_atom;
         if (!grow(t, &t->atom, sizeof *t->atom, &t->max_atom) || !grow(t, &t->live, sizeof *t->live, &max))
             return GM_NONE;
     }
-    t->atom[t->natom] = (gm_atom){c, 0};
+    t->atom[t->natom] = (gm_atom){c, 0, times};
     t->live[t->natom] = 0;
     return t->natom++;
+}
+
+uint32_t gm_tape_atom(gm_tape *t, gm_ext e, uint32_t dtype)
+{
+    gpumem_count c;
+    if (!count_of(e, t->format[dtype].part[0].bits, &c))
+        return gm_tape_fail(t, GPUMEM_ERANGE, "a tensor's size has too many factors, or does not fit in 64 bits");
+    if (c.sym[0] == 0) { /* a constant: rounded now, so that equal allocations are one size */
+        c.num = (c.num / c.den + (c.num % c.den != 0) + t->rounding - 1) / t->rounding * t->rounding;
+        c.den = 1;
+    }
+    return atom_of(t, c, 0);
 }
 
 /* ---- storages ---- */
@@ -150,6 +161,132 @@ void gm_tape_skip(gm_tape *t, const int64_t *delta, uint32_t n, int64_t times)
     for (uint32_t i = 0; i < n; i++)
         t->live[i] += times * delta[i];
     t->rising = true; /* it may be higher than what was before */
+}
+
+/* ---- loops ---- */
+
+static void flush(gm_tape *t)
+{
+    if (t->rising && t->top)
+        t->top(t->self, t);
+    t->rising = false;
+}
+
+uint32_t gm_loop_new(gm_tape *t, gm_ext n)
+{
+    gm_loop *now;
+    if (gm_ext_constant(&n) && (t->whole || n.num <= GM_LOOP_WALKED))
+        return GM_NONE;
+    if (t->looping)
+        return gm_tape_fail(t, GPUMEM_EUNSUP, "a loop within a loop");
+    if (t->nloop == t->max_loop && !grow(t, &t->loop, sizeof *t->loop, &t->max_loop))
+        return GM_NONE;
+    now = &t->loop[t->nloop];
+    memset(now, 0, sizeof *now);
+    now->n = n;
+    return t->nloop++;
+}
+
+/* So low that nothing counts where the loop has one turn. */
+static void only_where_two(gm_tape *t, gm_ext n, int sign)
+{
+    static const gpumem_count much = {1ull << 40, 1, {0}};
+    gm_ext more;
+    uint8_t times;
+    uint32_t a, b;
+    if (gm_ext_constant(&n))
+        return;
+    flush(t);
+    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_SUB, n, gm_ext_of(1), &more) || !gm_ext_derive(t->symbols, GPUMEM_SYM_MIN, more, gm_ext_of(1), &more) ||
+        (times = gm_ext_one_symbol(t->symbols, more)) == 0) {
+        gm_tape_fail(t, GPUMEM_ERANGE, "a loop's number of turns cannot be computed");
+        return;
+    }
+    a = atom_of(t, much, 0);
+    b = atom_of(t, much, times);
+    if (a == GM_NONE || b == GM_NONE)
+        return;
+    t->live[a] -= sign;
+    t->live[b] += sign;
+}
+
+void gm_loop_enter(gm_tape *t, uint32_t loop)
+{
+    gm_loop *l = &t->loop[loop];
+    int64_t *now;
+    only_where_two(t, l->n, 1);
+    now = realloc(l->live, (t->natom + 1) * sizeof *now);
+    if (now == NULL) {
+        gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
+        return;
+    }
+    l->live = now;
+    l->natom = t->natom;
+    memcpy(now, t->live, t->natom * sizeof *now);
+}
+
+void gm_loop_leave(gm_tape *t, uint32_t loop)
+{
+    const gm_loop l = t->loop[loop];
+    uint32_t natom = t->natom, at;
+    uint8_t times = gm_ext_constant(&l.n) ? 0 : gm_ext_one_symbol(t->symbols, l.n);
+    flush(t);
+    for (uint32_t i = 0; i < natom; i++) {
+        int64_t delta = t->live[i] - (i < l.natom ? l.live[i] : 0);
+        if (i < l.natom)
+            l.live[i] = delta;
+        if (delta && t->atom[i].times && times) {
+            gm_tape_fail(t, GPUMEM_EUNSUP, "a loop within a loop");
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < natom; i++) {
+        int64_t delta = i < l.natom ? l.live[i] : t->live[i];
+        if (delta == 0)
+            continue;
+        t->live[i] -= GM_LOOP_WALKED * delta;
+        at = times ? atom_of(t, t->atom[i].count, times) : i;
+        if (at == GM_NONE)
+            return;
+        t->live[at] += times ? delta : delta * (int64_t)l.n.num;
+    }
+    only_where_two(t, l.n, -1);
+    t->rising = true;
+}
+
+uint32_t gm_list_new(gm_tape *t, uint32_t loop)
+{
+    if (t->nlist == t->max_list && !grow(t, &t->list, sizeof *t->list, &t->max_list))
+        return GM_NONE;
+    t->list[t->nlist] = (gm_list){1, 0, 0, loop, NULL};
+    return t->nlist++;
+}
+
+void gm_list_add(gm_tape *t, uint32_t list, uint32_t tv)
+{
+    gm_list *l = &t->list[list];
+    if (l->n == l->max && !grow(t, &l->one, sizeof *l->one, &l->max))
+        return;
+    l->one[l->n].tv = tv;
+    l->one[l->n++].turn = t->turn;
+}
+
+void gm_list_unref(gm_tape *t, uint32_t list)
+{
+    gm_list l = t->list[list];
+    if (--t->list[list].refs)
+        return;
+    t->list[list].one = NULL;
+    t->list[list].n = 0;
+    for (uint32_t i = 0; i < l.n; i++) {
+        bool second = l.loop != GM_NONE && l.one[i].turn == 1;
+        if (second)
+            gm_loop_enter(t, l.loop);
+        gm_tv_unref(t, l.one[i].tv);
+        if (second)
+            gm_loop_leave(t, l.loop);
+    }
+    free(l.one);
 }
 
 /* ---- tensors ---- */

@@ -22,7 +22,14 @@
 typedef struct gm_atom { /* a size of allocations */
     gpumem_count count; /* bytes before rounding */
     uint64_t bytes;     /* rounded, where the point is known */
+    uint8_t times;      /* symbol: so many equal ones; 0: one */
 } gm_atom;
+
+/* A loop whose number of turns is a symbol: its first, second and last turn are walked, and what the second changes happens n - 3 times
+ * more.  Where it has one turn only there is no second: what is live in it does not count. */
+typedef struct gm_loop { gm_ext n; int64_t *live; uint32_t natom; } gm_loop;
+#define GM_LOOP_WALKED 3
+typedef struct gm_list { uint32_t refs, n, max, loop; struct { uint32_t tv; uint8_t turn; } *one; } gm_list; /* what the turns of a loop have made */
 
 typedef struct gm_storage { uint32_t atom, refs, label; uint8_t is; } gm_storage;
 
@@ -43,11 +50,13 @@ typedef struct gm_meta { /* of an input: what its gradient has to look like */
 typedef struct gm_node {
     uint32_t refs, seq, deps, label, position;
     int32_t rep; /* of the walk */
-    uint16_t word;
-    uint8_t nin, nout, nsaved;
+    uint16_t word, nin;
+    uint8_t nout, nsaved;
     bool hooked; /* what it keeps is made again by a replay */
     bool visited;
     uint32_t frame, leaf;
+    uint32_t loop; /* one more than its number */
+    uint8_t turn;
     uint32_t edge0; /* in the tape's edges and metas */
     uint32_t saved[GM_NODE_SAVED]; /* tensors; of a hooked node: places in its frame */
     uint32_t grad[GM_NODE_OUTS];   /* that have arrived, by output */
@@ -111,6 +120,11 @@ struct gm_tape {
     struct gm_past { uint32_t tv; int32_t rep; } *cached;
     uint32_t ncached, max_cached, at_cached;
     bool caching, decoding, last_only; /* last_only: logits of the last token alone */
+    gm_loop *loop;
+    gm_list *list;
+    uint32_t nloop, max_loop, nlist, max_list, looping, turning; /* looping, turning: one more than the loop that runs, forward and backward */
+    uint8_t turn;
+    bool whole; /* loops are walked turn by turn where their number is known */
 
     uint32_t label, position; /* of what is made now; of the block that runs */
     int32_t rep;
@@ -139,6 +153,13 @@ uint32_t gm_tape_fail(gm_tape *t, gpumem_status status, const char *why);
 uint32_t gm_tape_atom(gm_tape *t, gm_ext elements, uint32_t dtype);
 uint32_t gm_storage_new(gm_tape *t, gm_ext elements, uint32_t dtype);
 void gm_storage_unref(gm_tape *t, uint32_t s);
+/* Loops: n turns; GM_NONE: they are walked one by one, all n.num of them. */
+uint32_t gm_loop_new(gm_tape *t, gm_ext n);
+void gm_loop_enter(gm_tape *t, uint32_t loop);
+void gm_loop_leave(gm_tape *t, uint32_t loop);
+uint32_t gm_list_new(gm_tape *t, uint32_t loop);
+void gm_list_add(gm_tape *t, uint32_t list, uint32_t tv); /* takes it */
+void gm_list_unref(gm_tape *t, uint32_t list);
 /* A short-lived allocation inside a kernel. */
 void gm_tape_scratch(gm_tape *t, gm_ext elements, uint32_t dtype);
 /* Adds times * delta to what lives, by atom. */
@@ -180,7 +201,7 @@ void gm_tape_backward(gm_tape *t, uint32_t loss);
 /* ---- words ---- */
 
 typedef struct gm_arg { /* what an expression of a rule gives: a tensor, a size or a list of sizes */
-    enum { GM_ARG_NONE, GM_ARG_TENSOR, GM_ARG_SIZE, GM_ARG_LIST } type;
+    enum { GM_ARG_NONE, GM_ARG_TENSOR, GM_ARG_SIZE, GM_ARG_LIST, GM_ARG_MANY } type; /* MANY: tv is a list of tensors */
     uint32_t tv;
     gm_ext size; /* of a list: the first */
     gm_ext list[GM_TV_DIMS];

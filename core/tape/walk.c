@@ -608,6 +608,7 @@ static void forward_and_backward(gm_walk *w)
     t->low = w->job->low;
     t->caching = w->job->flags & GM_WALK_CACHE && !(w->job->flags & GM_WALK_TRAIN);
     t->last_only = !(w->job->flags & (GM_WALK_ALL_LOGITS | GM_WALK_TRAIN));
+    t->whole = (w->job->flags & GM_WALK_WHOLE) != 0;
     run_sequence(w);
     if (t->failed)
         return;
@@ -709,7 +710,7 @@ static const char *variant_of(const gpumem_op *op)
     static const char *const linear[] = {NULL, "conv1d"};
     static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
     static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex"};
-    static const char *const split[] = {NULL, "heads", "picked", "quarters"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows"};
+    static const char *const split[] = {NULL, "heads", "picked", "quarters", "gated"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows"};
     static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand"};
     static const char *const router[] = {"softmax", "softmax_top", "deepseek", "mixer"}, *const loss[] = {"causal", "plain", "masked"};
     static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru"};

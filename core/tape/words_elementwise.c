@@ -241,6 +241,21 @@ WORD(to)
     return out[0] != GM_NONE;
 }
 
+/* to_dense(x, dtype): x.to(dtype, memory_format=torch.contiguous_format), which is x where that is its dtype */
+WORD(to_dense)
+{
+    uint32_t x = arg[0].tv, dtype = arg[1].type == GM_ARG_TENSOR ? t->tv[arg[1].tv].dtype : (uint32_t)arg[1].size.num, node;
+    UNUSED_WORD;
+    if (t->tv[x].dtype == dtype) {
+        out[0] = gm_tv_ref(t, x);
+        return 1;
+    }
+    node = gm_node_begin(t, word, 1, &x);
+    out[0] = t->stop ? GM_NONE : gm_tv_new(t, t->tv[x].ndim, t->tv[x].dim, dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
 DERIVE(d_to) { res[0] = gm_word_cast(t, g[0], t->meta[node->edge0].dtype); }
 
 /* native_dropout: a mask beside the result */
@@ -413,6 +428,16 @@ DERIVE(d_layer_norm)
     (void)g;
 }
 
+/* cumsum: grad.flip(dim).cumsum(dim).flip(dim) */
+DERIVE(d_cumsum)
+{
+    uint32_t a = gm_like(t, g[0]), b = gm_like(t, a);
+    (void)node;
+    res[0] = gm_like(t, b);
+    gm_tv_unref(t, b);
+    gm_tv_unref(t, a);
+}
+
 /* where(mask, x, other number), masked_fill(x, mask) */
 WORD(masked_fill)
 {
@@ -435,9 +460,10 @@ const gm_word gm_words_elementwise[] = {
     {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"div_in", 2, 2, 0, div_in, d_div},   {"add_in", 2, 2, 0, add_in, d_add},
     {"detach", 1, 1, 0, detach, NULL},     {"test", 1, 2, 0, test, NULL},                {"to", 2, 2, 0, to, d_to},
     {"dropout", 2, 2, 0, dropout, d_new},  {"clone", 1, 1, 0, clone, d_same}, {"require_grad", 1, 1, 0, require_grad, NULL},    {"mean", 2, 2, 0, mean, d_mean},
+    {"to_dense", 2, 2, 0, to_dense, d_to},
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},
     {"softmax", 1, 2, 'h', softmax, d_new_input}, {"log_softmax", 1, 2, 'h', softmax, d_new_input}, {"layer_norm", 3, 3, 'h', layer_norm, d_layer_norm},
     {"native_layer_norm", 3, 3, 0, layer_norm, d_layer_norm},
-    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', plain, d_new},
+    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', plain, d_cumsum},
     {NULL, 0, 0, 0, NULL, NULL},
 };

@@ -199,8 +199,36 @@ DERIVE(d_grouped_mm)
     whole(t, node, 0, g[0], res);
 }
 
+/* of(y, a, ...): y, just made, is computed from the others, and nothing of them is kept; keeping(y, a, ...): they are.  For operators
+ * whose inside is not described. */
+static unsigned made_of(gm_tape *t, unsigned word, unsigned n, const gm_arg *arg, bool keep, uint32_t *out)
+{
+    uint32_t in[GM_WORD_ARGS] = {GM_NONE}, node;
+    unsigned k = 0;
+    for (unsigned i = 1; i < n; i++)
+        if (arg[i].type == GM_ARG_TENSOR)
+            in[k++] = arg[i].tv;
+    node = gm_node_begin(t, word, k, in);
+    for (unsigned i = 0; keep && i < k && i < GM_NODE_SAVED; i++)
+        gm_node_save(t, node, in[i]);
+    if (t->stop || arg[0].type != GM_ARG_TENSOR)
+        return 0;
+    out[0] = gm_tv_ref(t, arg[0].tv);
+    gm_node_output(t, node, out[0], 0);
+    return 1;
+}
+WORD(of) { return made_of(t, word, n, arg, false, out); }
+WORD(keeping) { return made_of(t, word, n, arg, true, out); }
+
+DERIVE(d_of)
+{
+    for (unsigned i = 0; i < node->nin; i++)
+        whole(t, node, i, g[0], res);
+}
+
 const gm_word gm_words_index[] = {
     {"embedding", 2, 2, 0, embedding, d_embedding}, {"nll_loss", 2, 2, 'h', nll_loss, d_first}, {"pick", 2, 2, 0, pick, d_filled}, {"gather", 2, 2, 0, gather, d_filled},
     {"topk", 3, 3, 0, topk, d_filled}, {"max1", 2, 2, 0, max_, d_filled}, {"sort", 1, 1, 0, sort, NULL}, {"scatter", 2, 2, 0, scatter, d_scatter}, {"index_add", 3, 3, 0, index_add, d_index_add}, {"grouped_mm", 4, 4, 0, grouped_mm, d_grouped_mm}, {"grouped_loop", 4, 4, 0, grouped_loop, d_grouped_loop},
+    {"of", 1, GM_WORD_ARGS, 0, of, d_of}, {"keeping", 1, GM_WORD_ARGS, 'l', keeping, d_of},
     {NULL, 0, 0, 0, NULL, NULL},
 };

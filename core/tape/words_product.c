@@ -185,6 +185,64 @@ DERIVE(d_baddbmm)
         }
 }
 
+/* solve(A, B): torch.linalg.solve_triangular; the solution's columns are contiguous.  linalg_solve_triangular_backward. */
+WORD(solve)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    unsigned nd = t->tv[in[1]].ndim;
+    gm_ext dim[GM_TV_DIMS], stride[GM_TV_DIMS], turned[GM_TV_DIMS];
+    UNUSED_WORD;
+    gm_node_save(t, node, in[0]);
+    memcpy(dim, t->tv[in[1]].dim, sizeof dim);
+    memcpy(turned, dim, sizeof dim);
+    turned[nd - 1] = dim[nd - 2];
+    turned[nd - 2] = dim[nd - 1];
+    gm_contiguous_strides(t, nd, turned, stride);
+    turned[0] = stride[nd - 1];
+    stride[nd - 1] = stride[nd - 2];
+    stride[nd - 2] = turned[0];
+    out[0] = t->stop ? GM_NONE : gm_tv_strided(t, nd, dim, stride, t->tv[in[1]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    gm_node_save(t, node, out[0]);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_solve)
+{
+    const gm_meta a = t->meta[node->edge0], b = t->meta[node->edge0 + 1];
+    uint32_t p, q;
+    res[1] = gm_tv_new(t, b.ndim, b.dim, t->tv[g[0]].dtype);
+    if (!gm_wants(t, node, 0))
+        return;
+    p = gm_tv_new(t, a.ndim, a.dim, t->tv[g[0]].dtype);
+    q = gm_like(t, p);
+    gm_tv_unref(t, p);
+    res[0] = gm_like(t, q);
+    gm_tv_unref(t, q);
+}
+
+/* conv([shape], x, W, b?): convolution; its gradients are made in this order by convolution_backward */
+WORD(conv)
+{
+    uint32_t in[3] = {arg[1].tv, arg[2].tv, n > 3 && arg[3].type == GM_ARG_TENSOR ? arg[3].tv : GM_NONE}, node = gm_node_begin(t, word, 3, in);
+    gm_node_save(t, node, in[0]);
+    gm_node_save(t, node, in[1]);
+    if (arg[0].type != GM_ARG_LIST)
+        gm_tape_fail(t, GPUMEM_EINVAL, "a rule gives a shape that is none");
+    out[0] = t->stop ? GM_NONE : gm_tv_new(t, arg[0].n, arg[0].list, t->tv[in[0]].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_conv)
+{
+    for (unsigned i = 0; i < 3; i++)
+        if (gm_wants(t, node, i)) {
+            const gm_meta m = t->meta[node->edge0 + i];
+            res[i] = gm_tv_new(t, m.ndim, m.dim, t->tv[g[0]].dtype);
+        }
+}
+
 /* ---- attention ---- */
 
 static uint32_t like_dense(gm_tape *t, uint32_t x) /* empty_like */
@@ -313,6 +371,6 @@ DERIVE(d_efficient)
 const gm_word gm_words_product[] = {
     {"mm", 2, 3, 'l', mm, d_mm}, {"addmm", 2, 3, 'l', addmm, d_addmm}, {"linear", 2, 3, 0, linear, NULL}, {"conv1d", 2, 3, 0, conv1d, NULL}, {"unfold", 1, 1, 0, unfold, d_unfold}, {"matmul", 2, 2, 'l', matmul, d_matmul},
     {"baddbmm", 3, 3, 'l', baddbmm, d_baddbmm},
-    {"flash", 3, 3, 'l', flash, d_flash}, {"efficient", 3, 3, 0, efficient, d_efficient},
+    {"flash", 3, 3, 'l', flash, d_flash}, {"efficient", 3, 3, 0, efficient, d_efficient}, {"conv", 3, 4, 'l', conv, d_conv}, {"solve", 2, 2, 0, solve, d_solve},
     {NULL, 0, 0, 0, NULL, NULL},
 };

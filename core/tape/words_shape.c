@@ -1,5 +1,6 @@
 /* Words that make views, and those that copy where a view cannot be. */
 #include "tape/words.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* A view of x, as output 0 of a node. */
@@ -138,7 +139,7 @@ WORD(every)
 }
 
 /* select(x, dim): one of a dimension, which goes */
-WORD(select)
+WORD(select_)
 {
     uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x), y = gm_tv_alias(t, x);
     int d = gm_dim_at(t, x, &arg[1]);
@@ -283,6 +284,44 @@ static uint32_t selected(gm_tape *t, uint32_t x, int d)
     return y;
 }
 
+/* stacked(list, dim), joined(list, dim): what the turns of a loop have made, put together */
+static unsigned gathered(gm_tape *t, unsigned word, const gm_arg *arg, bool apart, uint32_t *out)
+{
+    const gm_list *l = arg[0].type == GM_ARG_MANY ? &t->list[arg[0].tv] : NULL;
+    uint32_t *in, node, dtype;
+    gm_ext dim[GM_TV_DIMS], turns;
+    unsigned n = l ? l->n : 0, nd;
+    int64_t d = (int64_t)arg[1].size.num;
+    if (n == 0 || (in = malloc(n * sizeof *in)) == NULL) {
+        gm_tape_fail(t, n ? GPUMEM_ENOMEM : GPUMEM_EINVAL, n ? "out of memory" : "expected a list");
+        return 0;
+    }
+    for (unsigned i = 0; i < n; i++)
+        in[i] = l->one[i].tv;
+    turns = l->loop == GM_NONE ? gm_ext_of(n) : t->loop[l->loop].n;
+    node = gm_node_begin(t, word, n, in);
+    nd = t->tv[in[0]].ndim;
+    dtype = t->tv[in[0]].dtype;
+    memcpy(dim, t->tv[in[0]].dim, sizeof dim);
+    free(in);
+    d = d < 0 ? d + nd + apart : d;
+    if (nd + apart > GM_TV_DIMS || d < 0 || d >= (int64_t)nd + apart || (!apart && !gm_ext_mul(dim[d], turns, &dim[d]))) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "tensors that cannot be put together");
+        return 0;
+    }
+    if (apart) {
+        memmove(dim + d + 1, dim + d, (nd - (unsigned)d) * sizeof *dim);
+        dim[d] = turns;
+    }
+    if (node != GM_NONE && node < t->nnode)
+        t->node[node].a = d;
+    out[0] = gm_tv_new(t, nd + apart, dim, dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+WORD(stacked) { UNUSED_WORD; return gathered(t, word, arg, true, out); }
+WORD(joined) { UNUSED_WORD; return gathered(t, word, arg, false, out); }
+
 DERIVE(d_stack)
 {
     for (unsigned i = 0; i < node->nin; i++)
@@ -361,6 +400,49 @@ WORD(pad)
     out[0] = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
     gm_node_output(t, node, out[0], 0);
     return out[0] != GM_NONE;
+}
+
+/* padded(x, size, dim): the same, to a size */
+WORD(padded)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    gm_ext dim[GM_TV_DIMS];
+    int d = gm_dim_at(t, x, &arg[2]);
+    UNUSED_WORD;
+    memcpy(dim, t->tv[x].dim, sizeof dim);
+    dim[d] = arg[1].size;
+    if (node != GM_NONE && node < t->nnode)
+        t->node[node].a = d;
+    out[0] = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+/* put(x, part, dim): x[..., i, ...] = part; the same storage.  CopySlices: a copy of the gradient, and one of the part's; zeros go
+ * where the part was, if anything before it wants them. */
+WORD(put)
+{
+    uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in);
+    UNUSED_WORD;
+    out[0] = gm_tv_alias(t, in[0]);
+    if (out[0] != GM_NONE)
+        t->tv[out[0]].view = t->tv[in[0]].view;
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_put)
+{
+    const gm_meta m = t->meta[node->edge0], p = t->meta[node->edge0 + 1];
+    uint32_t all = gm_tv_strided(t, m.ndim, m.dim, m.stride, t->tv[g[0]].dtype), zeros = GM_NONE;
+    if (gm_wants(t, node, 1))
+        res[1] = gm_tv_new(t, p.ndim, p.dim, t->tv[g[0]].dtype);
+    if (gm_wants(t, node, 0)) {
+        zeros = gm_tv_new(t, p.ndim, p.dim, t->tv[g[0]].dtype);
+        res[0] = all;
+    } else
+        gm_tv_unref(t, all);
+    gm_tv_unref(t, zeros);
 }
 
 DERIVE(d_pad)
@@ -451,8 +533,9 @@ WORD(heads)
 
 const gm_word gm_words_shape[] = {
     {"view", 2, 2, 0, view, d_view}, {"reshape", 2, 2, 0, view, d_view}, {"contiguous", 1, 1, 0, contiguous, d_pass}, {"transpose", 3, 3, 0, transpose, d_transpose},
-    {"slice", 3, 3, 0, slice, d_whole}, {"every", 3, 3, 0, every, d_whole}, {"select", 2, 2, 0, select, d_whole}, {"split", 3, 3, 0, split, d_split},
+    {"slice", 3, 3, 0, slice, d_whole}, {"every", 3, 3, 0, every, d_whole}, {"select", 2, 2, 0, select_, d_whole}, {"split", 3, 3, 0, split, d_split},
     {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"stack", 2, GM_WORD_ARGS, 0, stack, d_stack}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
     {"new", 1, 2, 0, fresh, NULL}, {"copy_part", 2, 2, 0, copy_part, d_copy_part}, {"heads", 2, 2, 0, heads, NULL},
+    {"stacked", 2, 2, 0, stacked, d_stack}, {"joined", 2, 2, 0, joined, d_cat}, {"padded", 3, 3, 0, padded, d_pad}, {"put", 3, 3, 0, put, d_put},
     {NULL, 0, 0, 0, NULL, NULL},
 };

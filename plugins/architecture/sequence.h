@@ -76,11 +76,14 @@ static inline void part(gpumem_emit *e, const char *name, uint32_t x, unsigned n
 static inline uint32_t gated_norm(gpumem_emit *e, const char *module, uint32_t y, uint32_t gate, uint64_t width)
 {
     uint32_t in[3], out;
+    gpumem_op *op;
     in[0] = y;
     in[1] = vector(e, module, "weight", GPUMEM_FAMILY_NORM, extent(width, GPUMEM_AXIS_NONE));
     in[2] = gate;
     out = gpumem_emit_same(e, "gated", y);
-    gpumem_emit_op(e, GPUMEM_OP_RMSNORM, GPUMEM_NORM_GATED, module, 3, in, 1, &out);
+    op = gpumem_emit_op(e, GPUMEM_OP_RMSNORM, GPUMEM_NORM_GATED, module, 3, in, 1, &out);
+    if (op)
+        op->attr[0] = (uint32_t)width;
     return out;
 }
 

@@ -18,76 +18,68 @@ typedef struct delta_spec {
     uint64_t k_heads, heads, k_dim, v_dim, keys, values;
 } delta_spec;
 
-typedef struct projected { uint32_t qkv, gate, beta, decay; } projected;
-
-static uint32_t together(gpumem_emit *e, uint32_t x, const uint32_t *in, uint64_t width)
+/* The matrices before the convolution; how many there are. */
+static unsigned project(const delta_spec *s, int how, uint32_t x, uint32_t *p, gpumem_emit *e)
 {
-    uint32_t y = gpumem_emit_like(e, "mixed_qkv", x, extent(width, GPUMEM_AXIS_CHANNEL));
-    gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "mixed_qkv", 3, in, 1, &y);
-    return y;
-}
-
-static void project_joined(const delta_spec *s, uint32_t x, projected *p, gpumem_emit *e)
-{
-    static const char *const names[] = {"query", "key", "value", "gate"}, *const steps[] = {"beta", "decay"};
-    uint64_t size[4], pair[2];
-    uint32_t piece[4], two[2], y;
-    size[0] = size[1] = s->keys;
-    size[2] = size[3] = s->values;
-    pair[0] = pair[1] = s->heads;
-    y = matrix(e, "in_proj_qkvz", x, 2 * (s->keys + s->values), GPUMEM_AXIS_HEADS, 0);
-    part(e, "qkvz", y, 4, names, size, piece);
-    part(e, "ba", matrix(e, "in_proj_ba", x, 2 * s->heads, GPUMEM_AXIS_HEADS, 0), 2, steps, pair, two);
-    p->qkv = together(e, x, piece, 2 * s->keys + s->values);
-    p->gate = gpumem_emit_same(e, "gate", piece[3]); /* heads of values are parts of heads of keys: a copy */
-    operate(e, GPUMEM_OP_COPY, 0, "gate", piece[3], GPUMEM_NONE, step(e, p->gate));
-    p->beta = two[0];
-    p->decay = two[1];
-}
-
-static void project(const delta_spec *s, int how, uint32_t x, projected *p, gpumem_emit *e)
-{
-    if (how == JOINED) {
-        project_joined(s, x, p, e);
-    } else if (how == PARTED) {
-        p->qkv = matrix(e, "in_proj_qkv", x, 2 * s->keys + s->values, GPUMEM_AXIS_HEADS, 0);
-        p->gate = step(e, matrix(e, "in_proj_z", x, s->values, GPUMEM_AXIS_HEADS, 0));
-        p->beta = matrix(e, "in_proj_b", x, s->heads, GPUMEM_AXIS_HEADS, 0);
-        p->decay = matrix(e, "in_proj_a", x, s->heads, GPUMEM_AXIS_HEADS, 0);
-    } else {
-        uint32_t in[3];
-        in[0] = matrix(e, "q_proj", x, s->keys, GPUMEM_AXIS_HEADS, 0);
-        in[1] = matrix(e, "k_proj", x, s->keys, GPUMEM_AXIS_HEADS, 0);
-        in[2] = matrix(e, "v_proj", x, s->values, GPUMEM_AXIS_HEADS, 0);
-        p->qkv = together(e, x, in, 2 * s->keys + s->values);
-        p->beta = matrix(e, "b_proj", x, s->heads, GPUMEM_AXIS_HEADS, 0);
-        p->decay = matrix(e, "a_proj", x, s->heads, GPUMEM_AXIS_HEADS, 0);
+    static const char *const joined[] = {"in_proj_qkvz", "in_proj_ba"}, *const parted[] = {"in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a"};
+    static const char *const single[] = {"q_proj", "k_proj", "v_proj"};
+    const char *const *names = how == JOINED ? joined : how == PARTED ? parted : single;
+    char path[PATH_ROOM];
+    uint64_t width[3][5] = {{0}};
+    unsigned n = how == JOINED ? 2 : how == PARTED ? 4 : 3;
+    width[JOINED][0] = 2 * (s->keys + s->values);
+    width[JOINED][1] = 2 * s->heads;
+    width[PARTED][0] = 2 * s->keys + s->values;
+    width[PARTED][1] = s->values;
+    width[PARTED][2] = width[PARTED][3] = s->heads;
+    width[SINGLE][0] = width[SINGLE][1] = s->keys;
+    width[SINGLE][2] = s->values;
+    for (unsigned i = 0; i < n; i++)
+        p[i] = matrix(e, names[i], x, width[how][i], GPUMEM_AXIS_HEADS, 0);
+    for (unsigned i = how == PARTED; i < n && how != SINGLE; i++)
+        step(e, p[i]);
+    if (how == SINGLE) { /* steps and decay come after the convolution */
+        p[n++] = x;
+        p[n++] = gpumem_emit_weight(e, join(e, path, "a_proj", "weight"), GPUMEM_FAMILY_MATRIX, extent(s->heads, GPUMEM_AXIS_HEADS), last_of(e, x));
+        p[n++] = gpumem_emit_weight(e, join(e, path, "b_proj", "weight"), GPUMEM_FAMILY_MATRIX, extent(s->heads, GPUMEM_AXIS_HEADS), last_of(e, x));
     }
+    return n;
 }
 
-/* In: queries, keys, values, -exp(A_log) * softplus(decay + dt_bias), sigmoid(beta). */
-static uint32_t run(const delta_spec *s, const uint32_t *qkv, const projected *p, uint32_t dt_bias, gpumem_emit *e)
+/* The result by heads, and what the module's own names hold until it returns: what was convolved, the decay, the gate. */
+static void run(const gpumem_args *args, const delta_spec *s, int how, uint32_t x, const uint32_t *p, unsigned n, uint32_t *made, gpumem_emit *e)
 {
-    const scan_spec scanned = {GPUMEM_SCAN_DELTA, s->heads, s->k_dim, s->v_dim, s->k_heads, 64};
-    uint32_t in[5], a, y;
-    memcpy(in, qkv, 3 * sizeof *in);
-    a = of_dtype(e, gpumem_emit_tensor(e, "negative_exp", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 1, (gpumem_dim[]){extent(s->heads, GPUMEM_AXIS_HEADS)}), GPUMEM_DTYPE_F32);
-    operate(e, GPUMEM_OP_ACT, GPUMEM_ACT_EXP, "negative_exp", own(e, "A_log", s->heads, 0, 0), GPUMEM_NONE, a);
-    y = of_dtype(e, binary(e, GPUMEM_OP_ADD, "time_step", wide(e, p->decay), dt_bias), GPUMEM_DTYPE_F32);
-    y = of_dtype(e, activate(e, y, GPUMEM_ACT_SOFTPLUS), GPUMEM_DTYPE_F32);
-    in[3] = step(e, of_dtype(e, binary(e, GPUMEM_OP_MUL, "decay", y, a), GPUMEM_DTYPE_F32));
-    in[4] = step(e, activate(e, p->beta, GPUMEM_ACT_SIGMOID));
-    y = gpumem_emit_same(e, "scanned", qkv[2]);
-    return scan(e, &scanned, 5, in, y);
+    uint32_t in[9];
+    gpumem_dim dim[GPUMEM_MAX_DIMS];
+    gpumem_op *op;
+    dim[0] = extent(2 * s->keys + s->values, GPUMEM_AXIS_CHANNEL);
+    dim[1] = extent(1, GPUMEM_AXIS_NONE);
+    dim[2] = extent(size_of(args, DELTA_KERNEL), GPUMEM_AXIS_NONE);
+    in[0] = gpumem_emit_tensor(e, "conv1d.weight", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, 3, dim);
+    in[1] = own(e, "A_log", s->heads, 0, 0);
+    in[2] = own(e, "dt_bias", s->heads, 0, 0);
+    memcpy(in + 3, p, n * sizeof *in);
+    made[0] = gpumem_emit_like(e, "scanned", x, extent(s->values, GPUMEM_AXIS_HEADS));
+    made[1] = step(e, gpumem_emit_like(e, "convolved", x, dim[0]));
+    made[2] = step(e, of_dtype(e, gpumem_emit_like(e, "decay", x, extent(s->heads, GPUMEM_AXIS_HEADS)), GPUMEM_DTYPE_F32));
+    made[3] = step(e, gpumem_emit_like(e, "gate", x, extent(s->values, GPUMEM_AXIS_HEADS)));
+    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, GPUMEM_SCAN_DELTA, "scan", 3 + n, in, 4, made);
+    if (op) {
+        op->attr[0] = (uint32_t)s->heads;
+        op->attr[1] = (uint32_t)s->k_dim;
+        op->attr[2] = (uint32_t)s->v_dim;
+        op->attr[3] = (uint32_t)s->k_heads;
+        op->attr[4] = 64;
+        op->attr[5] = (uint32_t)how;
+    }
 }
 
 DESCRIBE(delta_describe)
 {
-    static const char *const ways[] = {"joined", "parted", "single", NULL}, *const names[] = {"query", "key", "value"};
+    static const char *const ways[] = {"joined", "parted", "single", NULL};
     int how = choice_of(args, DELTA_PROJECTION, ways);
-    uint32_t act = activation_of(args->param[DELTA_ACT].v.s), piece[3], x, y;
-    uint64_t size[3];
-    projected p = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE};
+    uint32_t act = activation_of(args->param[DELTA_ACT].v.s), p[6], made[4], y;
+    unsigned n;
     delta_spec s;
     s.k_heads = size_of(args, DELTA_K_HEADS);
     s.heads = size_of(args, DELTA_V_HEADS);
@@ -99,19 +91,13 @@ DESCRIBE(delta_describe)
         return gpumem_because(args, GPUMEM_EINVAL, "delta_projection is none of joined, parted, single");
     if (act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
-    size[0] = size[1] = s.keys;
-    size[2] = s.values;
-    project(&s, how, in[0], &p, e);
-    x = activate(e, convolve(e, "conv1d", p.qkv, size_of(args, DELTA_KERNEL), 0), act);
+    n = project(&s, how, in[0], p, e);
     state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, 2 * s.keys + s.values, size_of(args, DELTA_KERNEL));
     state(e, "delta_state", in[0], GPUMEM_DTYPE_F32, s.heads * s.k_dim, s.v_dim);
-    part(e, "convolved", x, 3, names, size, piece);
-    y = run(&s, piece, &p, own(e, "dt_bias", s.heads, 0, 0), e);
+    run(args, &s, how, in[0], p, n, made, e);
     if (how == SINGLE)
-        p.gate = matrix(e, "g_proj", in[0], s.values, GPUMEM_AXIS_HEADS, 0);
-    y = by_head(e, "heads", y, extent(s.heads, GPUMEM_AXIS_HEADS), extent(s.v_dim, GPUMEM_AXIS_HEAD_DIM));
-    x = by_head(e, "gate_heads", p.gate, extent(s.heads, GPUMEM_AXIS_HEADS), extent(s.v_dim, GPUMEM_AXIS_HEAD_DIM));
-    y = all_heads(e, gated_norm(e, "norm", y, x, s.v_dim), extent(s.values, GPUMEM_AXIS_HEADS));
+        made[3] = step(e, matrix(e, "g_proj", in[0], s.values, GPUMEM_AXIS_HEADS, 0));
+    y = gated_norm(e, "norm", made[0], how == PARTED ? p[1] : made[3], s.v_dim);
     out[0] = matrix(e, "out_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, 0);
     return (gpumem_status)e->status;
 }

@@ -20,82 +20,93 @@ static const gpumem_paramdef mamba_params[MAMBA_N] = {
 
 enum { NORMS_NONE, NORMS_RMS, NORMS_WEIGHTLESS };
 
-/* x_proj and dt_proj: one matrix, or one for each head. */
-static uint32_t per_head(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t in, uint64_t out)
-{
-    uint32_t w = own(e, name, heads, out, in), y = gpumem_emit_like(e, name, x, extent(out, GPUMEM_AXIS_NONE));
-    operate(e, GPUMEM_OP_MATMUL, 0, name, x, w, y);
-    return y;
-}
+/* What the scan reads between the two outer matrices. */
+enum { SCAN_X, SCAN_CONV, SCAN_CONV_BIAS, SCAN_SELECT, SCAN_STEPS, SCAN_STEPS_BIAS, SCAN_RATES, SCAN_SKIP, SCAN_NORM, SCAN_N = SCAN_NORM + 3 };
 
-static uint32_t norm_of(gpumem_emit *e, const char *module, uint32_t x, uint64_t width, int norms)
+static uint32_t norm_of(gpumem_emit *e, const char *module, uint64_t width, int norms)
 {
     char s[PATH_ROOM];
     gpumem_dim size = extent(width, GPUMEM_AXIS_NONE);
     if (norms == NORMS_NONE)
-        return x;
-    if (norms == NORMS_WEIGHTLESS)
-        gpumem_emit_tensor(e, join(e, s, module, "weight"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 1, &size);
-    return rmsnorm(e, module, x, size, GPUMEM_NORM_LLAMA, norms == NORMS_RMS);
+        return GPUMEM_NONE;
+    if (norms == NORMS_RMS)
+        return vector(e, module, "weight", GPUMEM_FAMILY_NORM, size);
+    return gpumem_emit_tensor(e, join(e, s, module, "weight"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 1, &size);
 }
 
-static void select_steps(const gpumem_args *args, uint32_t x, int norms, uint32_t *in, gpumem_emit *e)
+/* x_proj and dt_proj: one matrix, or one for each head. */
+static void select_steps(const gpumem_args *args, int norms, uint32_t *in, gpumem_emit *e)
 {
-    static const char *const names[] = {"dt", "B", "C"};
     uint64_t inner = size_of(args, MAMBA_INNER), state = size_of(args, MAMBA_STATE), rank = size_of(args, MAMBA_RANK);
-    uint64_t heads = size_or(args, MAMBA_HEADS, 1), width = inner / heads, size[3];
-    uint32_t piece[3], y;
-    size[0] = rank;
-    size[1] = size[2] = state;
-    if (is_null(args, MAMBA_HEADS))
-        y = matrix(e, "x_proj", x, rank + 2 * state, GPUMEM_AXIS_NONE, 0);
-    else {
-        x = by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(width, GPUMEM_AXIS_HEAD_DIM));
-        y = per_head(e, "x_proj_weight", x, heads, width, rank + 2 * state);
-    }
-    part(e, "selected", y, 3, names, size, piece);
-    piece[0] = norm_of(e, "dt_layernorm", piece[0], norms == NORMS_WEIGHTLESS ? inner : rank, norms);
-    in[3] = norm_of(e, "b_layernorm", piece[1], state, norms);
-    in[4] = norm_of(e, "c_layernorm", piece[2], state, norms);
+    uint64_t heads = size_or(args, MAMBA_HEADS, 1), width = inner / heads;
     if (is_null(args, MAMBA_HEADS)) {
-        in[1] = matrix(e, "dt_proj", piece[0], inner, GPUMEM_AXIS_CHANNEL, 0);
-        in[6] = vector(e, "dt_proj", "bias", GPUMEM_FAMILY_BIAS, extent(inner, GPUMEM_AXIS_CHANNEL));
-        in[2] = own(e, "A_log", inner, state, 0);
-        in[5] = own(e, "D", inner, 0, 0);
+        in[SCAN_SELECT] = gpumem_emit_weight(e, "x_proj.weight", GPUMEM_FAMILY_MATRIX, extent(rank + 2 * state, GPUMEM_AXIS_NONE), extent(inner, GPUMEM_AXIS_CHANNEL));
+        in[SCAN_STEPS] = gpumem_emit_weight(e, "dt_proj.weight", GPUMEM_FAMILY_MATRIX, extent(inner, GPUMEM_AXIS_CHANNEL), extent(rank, GPUMEM_AXIS_NONE));
+        in[SCAN_STEPS_BIAS] = vector(e, "dt_proj", "bias", GPUMEM_FAMILY_BIAS, extent(inner, GPUMEM_AXIS_CHANNEL));
+        in[SCAN_RATES] = own(e, "A_log", inner, state, 0);
+        in[SCAN_SKIP] = own(e, "D", inner, 0, 0);
     } else {
-        in[1] = per_head(e, "dt_proj_weight", piece[0], heads, rank, width);
-        in[6] = own(e, "dt_proj_bias", heads, width, 0);
-        in[2] = own(e, "A_log", heads, width, state);
-        in[5] = own(e, "D", heads, width, 0);
+        in[SCAN_SELECT] = own(e, "x_proj_weight", heads, rank + 2 * state, width);
+        in[SCAN_STEPS] = own(e, "dt_proj_weight", heads, width, rank);
+        in[SCAN_STEPS_BIAS] = own(e, "dt_proj_bias", heads, width, 0);
+        in[SCAN_RATES] = own(e, "A_log", heads, width, state);
+        in[SCAN_SKIP] = own(e, "D", heads, width, 0);
     }
+    in[SCAN_NORM] = norm_of(e, "dt_layernorm", norms == NORMS_WEIGHTLESS ? inner : rank, norms);
+    in[SCAN_NORM + 1] = norm_of(e, "b_layernorm", state, norms);
+    in[SCAN_NORM + 2] = norm_of(e, "c_layernorm", state, norms);
+}
+
+/* The result, and what the module's own names hold until it returns: what was convolved, steps with B and C, steps, rates. */
+static uint32_t run_channels(const gpumem_args *args, const uint32_t *in, uint32_t x, int norms, gpumem_emit *e)
+{
+    uint64_t inner = size_of(args, MAMBA_INNER), state = size_of(args, MAMBA_STATE), rank = size_of(args, MAMBA_RANK), heads = size_or(args, MAMBA_HEADS, 1);
+    gpumem_dim channels = extent(inner, GPUMEM_AXIS_CHANNEL), rates[2];
+    uint32_t made[5];
+    gpumem_op *op;
+    rates[0] = channels;
+    rates[1] = extent(state, GPUMEM_AXIS_STATE);
+    made[0] = gpumem_emit_like(e, "scanned", x, channels);
+    made[1] = step(e, gpumem_emit_like(e, "convolved", x, channels));
+    made[2] = step(e, gpumem_emit_like(e, "selected", x, extent(heads * (rank + 2 * state), GPUMEM_AXIS_NONE)));
+    made[3] = step(e, gpumem_emit_like(e, "time_step", x, channels));
+    made[4] = step(e, gpumem_emit_tensor(e, "rates", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 2, rates));
+    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, GPUMEM_SCAN_MAMBA, "scan", SCAN_N, in, 5, made);
+    if (op) {
+        op->attr[0] = (uint32_t)inner;
+        op->attr[1] = (uint32_t)heads;
+        op->attr[2] = (uint32_t)state;
+        op->attr[3] = (uint32_t)rank;
+        op->attr[4] = (uint32_t)size_of(args, MAMBA_KERNEL);
+        op->attr[5] = (uint32_t)norms;
+    }
+    return made[0];
 }
 
 static DESCRIBE(mamba_describe)
 {
-    static const char *const names[] = {"hidden", "gate"}, *const kinds[] = {"none", "rms", "weightless", NULL};
-    uint64_t inner = size_of(args, MAMBA_INNER), size[2];
+    static const char *const kinds[] = {"none", "rms", "weightless", NULL};
+    uint64_t inner = size_of(args, MAMBA_INNER);
     unsigned flags = flag_of(args, MAMBA_BIAS) ? LINEAR_BIAS : 0;
-    uint32_t act = activation_of(args->param[MAMBA_ACT].v.s), piece[2], operand[8], y;
+    uint32_t act = activation_of(args->param[MAMBA_ACT].v.s), operand[SCAN_N], y;
     int norms = choice_of(args, MAMBA_NORMS, kinds);
-    scan_spec s = {GPUMEM_SCAN_MAMBA, inner, 1, 0, 1, 0};
-    s.columns = size_of(args, MAMBA_STATE);
+    gpumem_dim dim[3];
     if (act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (norms < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "ssm_norms is none of none, rms, weightless");
     if (inner % size_or(args, MAMBA_HEADS, 1))
         return gpumem_because(args, GPUMEM_EINVAL, "ssm_heads must divide ssm_inner");
-    size[0] = size[1] = inner;
-    part(e, "projected", matrix(e, "in_proj", in[0], 2 * inner, GPUMEM_AXIS_CHANNEL, flags), 2, names, size, piece);
-    operand[0] = step(e, activate(e, convolve(e, "conv1d", piece[0], size_of(args, MAMBA_KERNEL), flag_of(args, MAMBA_CONV_BIAS)), act));
-    select_steps(args, operand[0], norms, operand, e);
-    operand[7] = piece[1];
+    operand[SCAN_X] = step(e, matrix(e, "in_proj", in[0], 2 * inner, GPUMEM_AXIS_CHANNEL, flags));
+    dim[0] = extent(inner, GPUMEM_AXIS_CHANNEL);
+    dim[1] = extent(1, GPUMEM_AXIS_NONE);
+    dim[2] = extent(size_of(args, MAMBA_KERNEL), GPUMEM_AXIS_NONE);
+    operand[SCAN_CONV] = gpumem_emit_tensor(e, "conv1d.weight", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, 3, dim);
+    operand[SCAN_CONV_BIAS] = flag_of(args, MAMBA_CONV_BIAS) ? vector(e, "conv1d", "bias", GPUMEM_FAMILY_BIAS, dim[0]) : GPUMEM_NONE;
+    select_steps(args, norms, operand, e);
     state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, inner, size_of(args, MAMBA_KERNEL));
-    state(e, "ssm_state", in[0], GPUMEM_DTYPE_F32, inner, s.columns);
-    y = of_dtype(e, gpumem_emit_same(e, "scanned", in[0]), GPUMEM_DTYPE_F32);
-    if (y < e->ntensor)
-        e->tensor[y].dim[e->tensor[y].ndim - 1] = extent(inner, GPUMEM_AXIS_CHANNEL);
-    y = cast(e, scan(e, &s, 8, operand, y), GPUMEM_DTYPE_MODEL);
+    state(e, "ssm_state", in[0], GPUMEM_DTYPE_F32, inner, size_of(args, MAMBA_STATE));
+    y = run_channels(args, operand, in[0], norms, e);
     out[0] = matrix(e, "out_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, flags);
     return (gpumem_status)e->status;
 }

@@ -101,14 +101,20 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 /* Both halves of a head are views; the gate is copied. */
 static void part_gate(attention_spec *s, gpumem_emit *e)
 {
-    static const char *const names[] = {"query", "gate"};
-    gpumem_dim size[2];
+    gpumem_dim dim[GPUMEM_MAX_DIMS];
     uint32_t half[2];
-    size[0] = size[1] = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
-    hold(e, s->q, GPUMEM_LIVES_STEP);
-    split(e, "q_gate", by_head(e, "heads", s->q, extent(s->heads, GPUMEM_AXIS_HEADS), extent(2 * s->dim, GPUMEM_AXIS_HEAD_DIM)), 2, names, size, half);
-    s->gate = gpumem_emit_like(e, "gate", s->k, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS));
-    operate(e, GPUMEM_OP_COPY, 0, "gate", half[1], GPUMEM_NONE, hold(e, s->gate, GPUMEM_LIVES_STEP));
+    gpumem_op *op;
+    if (e->status != GPUMEM_OK)
+        return;
+    memcpy(dim, e->tensor[s->q].dim, sizeof dim);
+    dim[2] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[3] = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
+    half[0] = view_of(e, gpumem_emit_tensor(e, "query", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), s->q);
+    half[1] = hold(e, gpumem_emit_like(e, "gate", s->k, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS)), GPUMEM_LIVES_STEP);
+    op = gpumem_emit_op(e, GPUMEM_OP_SPLIT, GPUMEM_SPLIT_GATED, "q_gate", 1, &s->q, 2, half);
+    if (op)
+        op->attr[0] = (uint32_t)s->heads;
+    s->gate = half[1];
     s->q = half[0];
 }
 
