@@ -10,7 +10,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("rope", "rotated width of a head; null: all of it"),
     WORD("rotary", "'half'", "half (all of a head); cat (a part, put together with the rest); interleave (pairs); parts (cat, its parts are the attention's own "
                             "variables: models/phi); each (cat, q before k: models/phi3); both (cat, once both are rotated: models/nemotron); pairs (tables are repeated: "
-                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); without cos and sin: not at all"),
+                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); none, and without cos and sin: not at all"),
     FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
     WORD("qkv_layout", "'parts'", "rows of that matrix: parts (all of q, k, v), heads (q, k, v of each head: models/gpt_neox), picked (the same, picked one by one: models/bloom) or quarters (of four groups of heads, copied: models/codegen)"),
     SIZE_OR_NULL("qkv_width", "rows of that matrix; null: what its parts need, and no other could run"),
@@ -47,6 +47,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
+enum { ROTARY_NONE = GPUMEM_ROTARY_TOKENS + 1 }; /* behind those of enum gpumem_rotary */
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
@@ -62,7 +63,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "none", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
@@ -235,6 +236,8 @@ static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_
         return one_by_one(e, module, x, heads, s);
     if (s->norm == NORM_FULL)
         return rmsnorm(e, module, x, extent(width, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
+    if (s->norm == NORM_MATRIX)
+        return layer_of_heads(e, module, x, heads, s);
     y = e->status == GPUMEM_OK && e->tensor[x].ndim > 3 ? x : by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
     if (s->norm == NORM_HEAD)
         return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), (unsigned)s->style, s->affine);
@@ -399,7 +402,7 @@ DESCRIBE(attention_describe)
         repeat(&s, e);
     if (s.layout == GPUMEM_SPLIT_PICKED)
         heads_first_all(&s, e);
-    if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE)
+    if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE && s.rotary != ROTARY_NONE)
         rotate(args, in + 1, &s, e);
     if (s.layout == GPUMEM_SPLIT_QUARTERS)
         heads_first_all(&s, e);
