@@ -21,6 +21,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("v_scaled", "false", "v is scaled by an operator of its own (models/mimo_v2_flash)"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
     {"k_bias", GPUMEM_TYPE_BOOL, 1, "null", 0, 0, "k has a bias; null: as q and v (models/whisper: it has none)"},
+    FLAG("qkv_clipped", "false", "q, k and v are clamped in place (models/olmo)"),
     FLAG("o_bias", "false", "the output matrix has a bias"),
     WORD("qk_norm", "'none'", "norms of q and k: none; head (RMS of each head), full (RMS over all heads), layer (layer norm of each head), "
                               "matrix (layer norm of each head, a weight for all of them), each (a layer norm of its own for each head)"),
@@ -180,6 +181,15 @@ static uint32_t scaled(gpumem_emit *e, const char *name, uint32_t x)
 {
     uint32_t y = gpumem_emit_same(e, name, x);
     operate(e, GPUMEM_OP_SCALE, 0, name, x, GPUMEM_NONE, y);
+    return y;
+}
+
+static uint32_t clipped(gpumem_emit *e, uint32_t x)
+{
+    uint32_t y = view_of(e, gpumem_emit_same(e, "clipped", x), x), rule = gpumem_emit_string(e, "x\n  y = clamp_in_place(x)\n  return y\n");
+    gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, "clip", x, GPUMEM_NONE, y);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
     return y;
 }
 
@@ -392,6 +402,11 @@ DESCRIBE(attention_describe)
     if (s.gating == GATE_SIGMOID && s.gate == GPUMEM_NONE)
         s.gate = gate_of(args, in[0], &s, e);
     adapt(in + 5, &s, e);
+    if (flag_of(args, ATTENTION_QKV_CLIPPED)) {
+        s.q = clipped(e, s.q);
+        s.k = clipped(e, s.k);
+        s.v = clipped(e, s.v);
+    }
     if (flag_of(args, ATTENTION_K_SCALED))
         s.k = scaled(e, "k_scaled", s.k);
     if (flag_of(args, ATTENTION_V_SCALED))
