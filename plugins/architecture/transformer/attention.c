@@ -278,6 +278,7 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
     {
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
         op->attr[1] = (uint32_t)s->dim;
+        op->attr[2] = is_null(args, ATTENTION_ROPE);
     }
 }
 
