@@ -215,14 +215,19 @@ static uint32_t one_by_one(gpumem_emit *e, const char *module, uint32_t x, uint6
 {
     enum { GROUP = GPUMEM_MAX_OPERANDS - 1 };
     gpumem_dim width = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
-    uint32_t part[GROUP], group[GROUP], ngroup = 0;
+    uint32_t part[GROUP], group[GROUP], ngroup = 0, rule;
     if (heads > GROUP * GROUP)
         return gpumem_emit_fail(e, GPUMEM_EUNSUP);
+    rule = gpumem_emit_string(e, "x : width\n  y = slice(x, -1, width)\n  return y\n");
     for (uint64_t i = 0; i < heads; i++) {
         char name[PATH_ROOM], number[16];
         uint32_t head = view_of(e, gpumem_emit_like(e, "head", x, width), x), n = (uint32_t)(i % GROUP) + 1;
         uint32_t w = vector(e, join(e, name, module, decimal(number, i)), "weight", GPUMEM_FAMILY_NORM, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM));
-        operate(e, GPUMEM_OP_VIEW, 0, "head", x, GPUMEM_NONE, head);
+        gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, "head", x, GPUMEM_NONE, head);
+        if (op && e->status == GPUMEM_OK) {
+            op->attr[0] = (uint32_t)s->dim;
+            op->rule = rule;
+        }
         part[n - 1] = gpumem_emit_same(e, "head", head);
         operate(e, GPUMEM_OP_LAYERNORM, GPUMEM_NORM_PLAIN, module, head, w, part[n - 1]);
         if (n == GROUP || i + 1 == heads) {
