@@ -139,7 +139,7 @@ typedef struct gpumem_tensor {
 /* Operators of the reference implementation; grows at the tail.  Operands: inputs, then outputs.  What autograd keeps
  * of each, and what exists while it runs, is the activation plugin's to say.  attr[] by kind:
  *   RMSNORM, LAYERNORM  variant: enum gpumem_norm
- *   ROTARY              in: x..., cos, sin; variant: enum gpumem_rotary; attr: [0] rotated width, [1] width of a head
+ *   ROTARY              in: x..., cos, sin; variant: enum gpumem_rotary; attr: [0] rotated width, [1] width of a head, [2] 1 if there is no part that is not rotated
  *   VIEW                attr: [0] heads that the last dimension is parted into, or 0, [1] 1: all dimensions but the last become one
  *   ATTENTION           in: q, k, v [, bias] [, sinks]; attr: [0] heads, [1] kv heads, [2] q and k width, [3] v width,
  *                       [4] window or 0, [5] causal, [6] 1 if soft capped, [7] dropout in 1/1000000
