@@ -50,6 +50,7 @@ DESCRIBE(relbias_describe);
 DESCRIBE(pooler_describe);
 DESCRIBE(activate_describe);
 DESCRIBE(shift_describe);
+DESCRIBE(release_describe);
 DESCRIBE(concat_describe);
 
 /* Operators that make a bias by the distance of two tokens, [1, heads, tokens, tokens]. */

@@ -35,6 +35,7 @@ static const gpumem_component components[] = {
     {"shift", "ids moved by one: what a decoder sees of its labels", NULL, 0, 1, 1, ids_in, ids_out, shift_describe},
     COMPONENT(offset, "a buffer that is added", x_in, y_out),
     COMPONENT(loss, "cross entropy of the logits", loss_in, loss_out),
+    {"release", "a variable of the block's code that is bound again only here", NULL, 0, 1, 0, x_in, NULL, release_describe},
 };
 
 static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};
