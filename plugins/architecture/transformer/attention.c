@@ -437,6 +437,6 @@ DESCRIBE(attention_describe)
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
     out[0] = finish(args, y, width, &s, e);
-    out[1] = s.weights;
+    out[2] = s.weights;
     return (gpumem_status)e->status;
 }

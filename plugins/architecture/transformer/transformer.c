@@ -7,7 +7,7 @@
 
 static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const ids_in[] = {"ids"};
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
-static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_out[] = {"y", "weights?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"}, *const attention_out[] = {"y", "bias?"};
+static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"}, *const attention_out[] = {"y", "bias?", "weights?"};
 static const char *const bias_out[] = {"bias"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
 static const char *const head_in[] = {"x", "table?"}, *const logits_out[] = {"logits"};
 static const char *const loss_in[] = {"logits", "labels"}, *const loss_out[] = {"loss?"};
