@@ -56,7 +56,7 @@ typedef struct attention_spec {
     int rotary, norm, style, affine, layout, scores;
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
-    uint32_t q, k, v, gate;
+    uint32_t q, k, v, gate, weights;
     int gating;
 } attention_spec;
 
@@ -79,7 +79,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->style = rms_style_of(args, ATTENTION_NORM_STYLE);
     s->affine = flag_of(args, ATTENTION_QK_NORM_AFFINE);
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
-    s->gate = GPUMEM_NONE;
+    s->gate = s->weights = GPUMEM_NONE;
     s->gating = choice_of(args, ATTENTION_GATE, gates);
     s->layout = choice_of(args, ATTENTION_LAYOUT, layouts); /* in the order of enum gpumem_split */
     s->scores = choice_of(args, ATTENTION_SCORES, scores);  /* in the order of enum gpumem_scores */
@@ -267,13 +267,13 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
     operand[1] = s->k;
     operand[2] = table[0];
     operand[3] = table[1];
-    if (s->rotary == GPUMEM_ROTARY_CAT || s->rotary == GPUMEM_ROTARY_INTERLEAVE || s->rotary == GPUMEM_ROTARY_PARTS) { /* what was projected stays: its parts are views of it */
+    if (s->rotary == GPUMEM_ROTARY_CAT || s->rotary == GPUMEM_ROTARY_INTERLEAVE || s->rotary == GPUMEM_ROTARY_PARTS || s->rotary == GPUMEM_ROTARY_TOKENS) { /* what was projected stays: its parts are views of it */
         hold(e, s->q, GPUMEM_LIVES_STEP);
         hold(e, s->k, GPUMEM_LIVES_STEP);
     }
     s->q = rotated[0] = gpumem_emit_same(e, "q_rotated", s->q);
     s->k = rotated[1] = gpumem_emit_same(e, "k_rotated", s->k);
-    if (s->rotary == GPUMEM_ROTARY_PARTS) {
+    if (s->rotary == GPUMEM_ROTARY_PARTS || s->rotary == GPUMEM_ROTARY_TOKENS) {
         gpumem_dim part = extent(size_or(args, ATTENTION_ROPE, s->dim), GPUMEM_AXIS_HEAD_DIM);
         for (; n < 4; n++)
             rotated[n] = hold(e, gpumem_emit_like(e, "rotated_part", rotated[n - 2], part), GPUMEM_LIVES_STEP);
@@ -301,9 +301,22 @@ static void repeat(attention_spec *s, gpumem_emit *e)
     s->kv = s->heads;
 }
 
+/* What the attention's code gives back besides, and what its variables hold until it returns: [batch, heads, tokens, tokens]. */
+static uint32_t of_pairs(gpumem_emit *e, const char *name, uint32_t like, const attention_spec *s, unsigned lives)
+{
+    gpumem_dim dim[4];
+    if (e->status != GPUMEM_OK)
+        return GPUMEM_NONE;
+    dim[0] = e->tensor[like].dim[0];
+    dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[2] = dim[3] = e->tensor[like].dim[1];
+    return hold(e, gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), lives);
+}
+
 static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, attention_spec *s, gpumem_emit *e)
 {
-    uint32_t operand[5], y, copied;
+    uint32_t operand[5], y, copied, result[4];
+    unsigned nresult = 1;
     gpumem_op *op;
     operand[0] = s->q;
     operand[1] = s->k;
@@ -313,7 +326,14 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
     for (unsigned i = 0; i < 3; i++)
         hold(e, operand[i], GPUMEM_LIVES_STEP);
     y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
-    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, (unsigned)s->scores, "attention", 5, operand, 1, &y);
+    result[0] = y;
+    if (s->scores == GPUMEM_SCORES_ALIBI || s->scores == GPUMEM_SCORES_WIDE)
+        result[nresult++] = s->weights = of_pairs(e, "weights", like, s, GPUMEM_LIVES_BLOCK);
+    if (s->scores == GPUMEM_SCORES_ALIBI) {
+        result[nresult++] = of_pairs(e, "scores", like, s, GPUMEM_LIVES_STEP);
+        result[nresult++] = of_pairs(e, "masked", like, s, GPUMEM_LIVES_STEP);
+    }
+    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, (unsigned)s->scores, "attention", 5, operand, nresult, result);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->kv;
@@ -441,5 +461,6 @@ DESCRIBE(attention_describe)
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
     out[0] = finish(args, y, width, &s, e);
+    out[2] = s.weights;
     return (gpumem_status)e->status;
 }

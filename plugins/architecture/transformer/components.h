@@ -6,6 +6,7 @@
 
 enum { EMBED_VOCAB, EMBED_HIDDEN, EMBED_TABLE_WIDTH, EMBED_SCALED, EMBED_SCALE_INT, EMBED_MULTIPLIED, EMBED_HELD, EMBED_N };
 enum { POSITION_POSITIONS, POSITION_OFFSET, POSITION_BUFFER, POSITION_FP32, POSITION_IDS, POSITION_ADDED, POSITION_LIVES, POSITION_N };
+enum { SLOPES_HEADS, SLOPES_N };
 enum { COSSIN_ROPE, COSSIN_HEAD_DIM, COSSIN_KIND, COSSIN_FP32, COSSIN_HALVED, COSSIN_ROWS, COSSIN_WEIGHT, COSSIN_PASSED, COSSIN_N };
 enum { RMSNORM_STYLE, RMSNORM_AFFINE, RMSNORM_BIAS, RMSNORM_N };
 enum { LAYERNORM_STYLE, LAYERNORM_AFFINE, LAYERNORM_BIAS, LAYERNORM_N };
@@ -28,12 +29,13 @@ enum { POOLER_WIDTH, POOLER_ACT, POOLER_N };
 enum { ACTIVATE_ACT, ACTIVATE_N };
 
 extern const gpumem_paramdef embed_params[EMBED_N], position_params[POSITION_N], cossin_params[COSSIN_N],
-    rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
+    slopes_params[SLOPES_N], rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
     mlp_params[MLP_N], head_params[HEAD_N], loss_params[LOSS_N], offset_params[OFFSET_N], idle_params[IDLE_N], relbias_params[RELBIAS_N], pooler_params[POOLER_N], activate_params[ACTIVATE_N];
 
 DESCRIBE(embed_describe);
 DESCRIBE(position_describe);
 DESCRIBE(positions_describe);
+DESCRIBE(slopes_describe);
 DESCRIBE(cossin_describe);
 DESCRIBE(rmsnorm_describe);
 DESCRIBE(layernorm_describe);
@@ -50,6 +52,7 @@ DESCRIBE(relbias_describe);
 DESCRIBE(pooler_describe);
 DESCRIBE(activate_describe);
 DESCRIBE(shift_describe);
+DESCRIBE(release_describe);
 DESCRIBE(concat_describe);
 
 /* Operators that make a bias by the distance of two tokens, [1, heads, tokens, tokens]. */

@@ -74,6 +74,20 @@ DESCRIBE(positions_describe)
     return (gpumem_status)e->status;
 }
 
+const gpumem_paramdef slopes_params[SLOPES_N] = {
+    SIZE("heads", NULL, "heads"),
+};
+
+/* models/bloom, _get_alibi_slopes: a number for each head, held by the decoder. */
+DESCRIBE(slopes_describe)
+{
+    gpumem_dim heads = extent(size_of(args, SLOPES_HEADS), GPUMEM_AXIS_HEADS);
+    uint32_t y = gpumem_emit_tensor(e, "slopes", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 1, &heads);
+    (void)out;
+    make_new(e, "slopes", in[0], hold(e, y, GPUMEM_LIVES_STACK));
+    return (gpumem_status)e->status;
+}
+
 /* Ids that are counted along a mask of ones, or that a number was added to. */
 static uint32_t counted(gpumem_emit *e, uint32_t x)
 {
