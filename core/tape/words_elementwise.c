@@ -428,6 +428,16 @@ DERIVE(d_layer_norm)
     (void)g;
 }
 
+/* cumsum(x, dim): contiguous */
+WORD(cumsum)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    out[0] = t->stop ? GM_NONE : gm_tv_new(t, t->tv[x].ndim, t->tv[x].dim, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
 /* cumsum: grad.flip(dim).cumsum(dim).flip(dim) */
 DERIVE(d_cumsum)
 {
@@ -464,6 +474,6 @@ const gm_word gm_words_elementwise[] = {
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},
     {"softmax", 1, 2, 'h', softmax, d_new_input}, {"log_softmax", 1, 2, 'h', softmax, d_new_input}, {"layer_norm", 3, 3, 'h', layer_norm, d_layer_norm},
     {"native_layer_norm", 3, 3, 0, layer_norm, d_layer_norm},
-    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', plain, d_cumsum},
+    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', cumsum, d_cumsum},
     {NULL, 0, 0, 0, NULL, NULL},
 };
