@@ -52,12 +52,14 @@ DERIVE(d_sqrt)
     gm_tv_unref(t, a);
 }
 
-/* clamp: where(mask, grad, 0); the mask is computed anew */
+/* clamp: where((self >= min).logical_and_(self <= max), grad, 0) */
 DERIVE(d_clamp)
 {
-    uint32_t m = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
+    uint32_t zero = gm_tv_new(t, 0, NULL, t->tv[g[0]].dtype), a = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL), b = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
     res[0] = gm_like(t, g[0]);
-    gm_tv_unref(t, m);
+    gm_tv_unref(t, zero);
+    gm_tv_unref(t, b);
+    gm_tv_unref(t, a);
 }
 
 /* abs: grad * self.sgn(); log: grad / self; sin, cos: grad * self.cos() */
