@@ -747,7 +747,16 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
             failed(x, "expected a tensor");
             return false;
         }
-        {
+        if (!x->t->tv[y.tv].grad) { /* any part of it, or the same more than once */
+            made[0] = gm_tv_alias(x->t, y.tv);
+            n = made[0] != GM_NONE;
+            if (n) {
+                gm_tv *v2 = &x->t->tv[made[0]];
+                v2->ndim = x->meta[0].ndim;
+                memcpy(v2->dim, x->meta[0].dim, sizeof v2->dim);
+                gm_contiguous_strides(x->t, v2->ndim, v2->dim, v2->stride);
+            }
+        } else {
             gm_arg shaped[2] = {y, {.type = GM_ARG_LIST, .n = x->meta[0].ndim}};
             memcpy(shaped[1].list, x->meta[0].dim, sizeof x->meta[0].dim);
             n = gm_word_run(x->t, gm_word_find("view", 4), 2, shaped, made);

@@ -52,12 +52,14 @@ DERIVE(d_sqrt)
     gm_tv_unref(t, a);
 }
 
-/* clamp: where(mask, grad, 0); the mask is computed anew */
+/* clamp: where((self >= min).logical_and_(self <= max), grad, 0) */
 DERIVE(d_clamp)
 {
-    uint32_t m = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
+    uint32_t zero = gm_tv_new(t, 0, NULL, t->tv[g[0]].dtype), a = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL), b = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
     res[0] = gm_like(t, g[0]);
-    gm_tv_unref(t, m);
+    gm_tv_unref(t, zero);
+    gm_tv_unref(t, b);
+    gm_tv_unref(t, a);
 }
 
 /* clamp_: what it was is cloned before it is overwritten; where(self >= min && self <= max, grad, 0) */
@@ -455,6 +457,16 @@ DERIVE(d_layer_norm)
     (void)g;
 }
 
+/* cumsum(x, dim): contiguous */
+WORD(cumsum)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    out[0] = t->stop ? GM_NONE : gm_tv_new(t, t->tv[x].ndim, t->tv[x].dim, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
 /* cumsum: grad.flip(dim).cumsum(dim).flip(dim) */
 DERIVE(d_cumsum)
 {
@@ -491,6 +503,6 @@ const gm_word gm_words_elementwise[] = {
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},
     {"softmax", 1, 2, 'h', softmax, d_new_input}, {"log_softmax", 1, 2, 'h', softmax, d_new_input}, {"layer_norm", 3, 3, 'h', layer_norm, d_layer_norm},
     {"native_layer_norm", 3, 3, 0, layer_norm, d_layer_norm},
-    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', plain, d_cumsum},
+    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', cumsum, d_cumsum},
     {NULL, 0, 0, 0, NULL, NULL},
 };
