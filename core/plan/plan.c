@@ -282,7 +282,7 @@ static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
 {
     static const gpumem_format fixed[GPUMEM_NFORMATS] = {
         {"f32", 1, {{1, 1, 32, 0}}}, {"i64", 1, {{1, 1, 64, 0}}}, {"i32", 1, {{1, 1, 32, 0}}}, {"bool", 1, {{1, 1, 8, 0}}},
-        {"bf16", 1, {{1, 1, 16, 0}}}, {"c64", 1, {{1, 1, 64, 0}}}};
+        {"bf16", 1, {{1, 1, 16, 0}}}, {"c64", 1, {{1, 1, 64, 0}}}, {"u8", 1, {{1, 1, 8, 0}}}};
     const gm_manifest *from[] = {p->precision.base, p->precision.manifest};
     uint32_t n = GPUMEM_NFORMATS;
     gpumem_status s = GPUMEM_OK;

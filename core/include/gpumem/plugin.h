@@ -463,7 +463,10 @@ typedef struct gpumem_architecture_ops {
 #define GPUMEM_MAX_FORMAT_PARTS 4
 typedef struct gpumem_format_part { uint32_t rows, cols, bits, fixed; } gpumem_format_part;
 typedef struct gpumem_format { const char *name; uint32_t npart; gpumem_format_part part[GPUMEM_MAX_FORMAT_PARTS]; } gpumem_format;
-enum { GPUMEM_FORMAT_F32, GPUMEM_FORMAT_I64, GPUMEM_FORMAT_I32, GPUMEM_FORMAT_BOOL, GPUMEM_FORMAT_BF16, GPUMEM_FORMAT_C64, GPUMEM_NFORMATS }; /* always the first */
+enum { /* always the first */
+    GPUMEM_FORMAT_F32, GPUMEM_FORMAT_I64, GPUMEM_FORMAT_I32, GPUMEM_FORMAT_BOOL, GPUMEM_FORMAT_BF16, GPUMEM_FORMAT_C64, GPUMEM_FORMAT_U8,
+    GPUMEM_NFORMATS
+};
 
 enum {
     GPUMEM_IS_WEIGHTS, GPUMEM_IS_BUFFERS, GPUMEM_IS_GRADIENTS, GPUMEM_IS_OPTIMIZER, GPUMEM_IS_ACTIVATIONS, GPUMEM_IS_CACHE,
