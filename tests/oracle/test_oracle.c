@@ -256,7 +256,7 @@ START_TEST(optimizers)
     tally t = {0};
     each_row(ORACLE "/optimizers.jsonl", memory_row, &t);
     report("optimizers.jsonl", &t);
-    ck_assert_uint_eq(t.compared, 30);
+    ck_assert_uint_eq(t.compared, 86);
 }
 END_TEST
 
