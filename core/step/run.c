@@ -209,7 +209,7 @@ static void loop(gm_step_runner *r, unsigned kind, const gm_step_line *l, uint32
 {
     switch (kind) {
     case GM_STEP_EACH: each(r, l, n, depth); return;
-    case GM_STEP_MAX_DIMS: dimensions(r, GM_STEP_P, l, n, depth); return;
+    case GM_STEP_DIMS: dimensions(r, GM_STEP_P, l, n, depth); return;
     case GM_STEP_SIDES: dimensions(r, GM_STEP_B, l, n, depth); return;
     case GM_STEP_BLOCKS: blocks(r, l, n, depth); return;
     default: cuts(r, l, n, depth);

@@ -248,7 +248,10 @@ static gpumem_status state(rules *r, uint32_t at, const struct list *list, const
     case PROJECTOR:
         if (t->dim[0].sym || t->dim[1].sym)
             return GPUMEM_ERANGE;
-        claim_number(r, at, format, label, rank, (list->shape == LOW_RANK) == (a > b) ? a : b);
+        if ((list->shape == LOW_RANK) == (a >= b)) /* the extent that stays has its place */
+            claim_number(r, at, format, label, a, rank);
+        else
+            claim_number(r, at, format, label, rank, b);
         return GPUMEM_OK;
     case ABSMAX:
         if (!small)
