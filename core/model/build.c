@@ -475,9 +475,31 @@ static uint8_t part_of(const gm_build *b, const gm_step *st, const gpumem_tensor
     return st->component_part;
 }
 
+/* Where the family says that the tensor's module is registered: the place of the first name that is a stretch of whole parts of its own. */
+static uint16_t order_of(gm_build *b, const gpumem_tensor *t)
+{
+    const gm_value *list = b->frame->f->registered;
+    const char *name = b->e->string + t->name;
+    uint32_t i = 0;
+    for (; list && i < list->n && i < UINT16_MAX; i++) {
+        const char *wanted = list->v.list[i].v.s;
+        size_t n = strlen(wanted);
+        for (const char *at = name; n && (at = strstr(at, wanted)) != NULL; at++)
+            if ((at == name || at[-1] == '.') && (at[n] == '.' || at[n] == 0))
+                return (uint16_t)i;
+    }
+    return (uint16_t)i;
+}
+
 static bool is_own(const gpumem_tensor *t)
 {
     return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE;
+}
+
+static void set_place(gm_build *b, const gm_step *st, gpumem_tensor *t)
+{
+    t->part = part_of(b, st, t);
+    t->order = is_own(t) ? order_of(b, t) : 0;
 }
 
 /* Weights of several layers have the name that they have in the first of them. */
@@ -561,7 +583,7 @@ gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t n
     if (s != GPUMEM_OK || (s = name_stored(b, st, at, tensor0, err)) != GPUMEM_OK)
         return s;
     for (uint32_t i = tensor0; i < b->e->ntensor; i++)
-        b->e->tensor[i].part = part_of(b, st, &b->e->tensor[i]);
+        set_place(b, st, &b->e->tensor[i]);
     if (st->once && (s = share_weights(b, st, tensor0, err)) != GPUMEM_OK)
         return s;
     for (uint32_t i = op0; i < b->e->nop; i++)

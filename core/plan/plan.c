@@ -593,7 +593,7 @@ static gpumem_status step(gm_planner *p, gpumem_error *err)
 {
     gpumem_plan *plan = p->plan;
     const gm_chosen *o = &p->optimizer;
-    const gm_step_ask ask = {.manifest = o->manifest, .form = step_name[p->job.step], .job = &p->job, .param = o->param, .nparam = o->nparam,
+    const gm_opt_ask ask = {.manifest = o->manifest, .form = step_name[p->job.step], .job = &p->job, .param = o->param, .nparam = o->nparam,
                              .claim = p->state, .nclaim = p->nstate, .rounding = plan->rounding};
     size_t n = strlen(plan->warning);
     bool described;

@@ -10,11 +10,11 @@
 #define STEPS 2 /* the first step that finds states */
 
 typedef struct maker {
-    const gm_step_ask *ask;
+    const gm_opt_ask *ask;
     gm_arena arena;
     uint32_t *first, *claim; /* by tensor: its claims are claim[first[t] .. first[t + 1]) */
     bool *seen;              /* by block */
-    gm_step_param *param;
+    gm_opt_param *param;
     uint32_t nparam, max_param;
     gpumem_error *err;
 } maker;
@@ -22,9 +22,9 @@ typedef struct maker {
 /* ---- the program ---- */
 
 /* Where the text of a block of YAML begins: in the next line, as far in as its first line is. */
-static gm_step_place place_of(const char *path, const char *file, const gm_value *v)
+static gm_opt_place place_of(const char *path, const char *file, const gm_value *v)
 {
-    gm_step_place at = {path, v->line, v->column + v->quoted};
+    gm_opt_place at = {path, v->line, v->column + v->quoted};
     if (strchr(v->v.s, '\n') == NULL)
         return at;
     for (uint32_t i = 0; i < v->line && file; i++)
@@ -34,7 +34,7 @@ static gm_step_place place_of(const char *path, const char *file, const gm_value
     return at;
 }
 
-static gpumem_status read_program(maker *m, gm_step_program *out, bool *described)
+static gpumem_status read_program(maker *m, gm_opt_program *out, bool *described)
 {
     static const gm_field top[] = {{"step", GM_IS(GM_MAP), true}};
     static const gm_field forms[] = {{"fused", GM_IS(GM_STRING), false}, {"foreach", GM_IS(GM_STRING), false}, {"for-loop", GM_IS(GM_STRING), false}};
@@ -55,7 +55,7 @@ static gpumem_status read_program(maker *m, gm_step_program *out, bool *describe
         return s;
     v = gm_value_get(step, m->ask->form);
     *described = v != NULL;
-    return v ? gm_step_parse(&m->arena, place_of(path, text, v), v->v.s, strcmp(m->ask->form, "foreach") == 0, out, m->err) : GPUMEM_OK;
+    return v ? gm_opt_parse(&m->arena, place_of(path, text, v), v->v.s, strcmp(m->ask->form, "foreach") == 0, out, m->err) : GPUMEM_OK;
 }
 
 /* ---- the parameters ---- */
@@ -63,12 +63,12 @@ static gpumem_status read_program(maker *m, gm_step_program *out, bool *describe
 static uint8_t dtype_of(const gpumem_format *f)
 {
     static const struct { const char *name; uint8_t dtype; } known[] = {
-        {"f32", GM_STEP_F32}, {"bf16", GM_STEP_BF16}, {"f16", GM_STEP_F16}, {"i64", GM_STEP_I64}, {"bool", GM_STEP_BOOL}};
+        {"f32", GM_OPT_F32}, {"bf16", GM_OPT_BF16}, {"f16", GM_OPT_F16}, {"i64", GM_OPT_I64}, {"bool", GM_OPT_BOOL}};
     uint32_t bits = f->part[0].bits;
     for (size_t i = 0; i < COUNT(known); i++)
         if (strcmp(f->name, known[i].name) == 0)
             return known[i].dtype;
-    return bits >= 64 ? GM_STEP_F64 : bits >= 32 ? GM_STEP_F32 : bits >= 16 ? GM_STEP_BF16 : GM_STEP_U8;
+    return bits >= 64 ? GM_OPT_F64 : bits >= 32 ? GM_OPT_F32 : bits >= 16 ? GM_OPT_BF16 : GM_OPT_U8;
 }
 
 static bool trains(const gpumem_tensor *t)
@@ -76,7 +76,7 @@ static bool trains(const gpumem_tensor *t)
     return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && !(t->tag & GPUMEM_TAG_FROZEN);
 }
 
-static const gpumem_param *param_of(const gm_step_ask *ask, const char *key, unsigned type)
+static const gpumem_param *param_of(const gm_opt_ask *ask, const char *key, unsigned type)
 {
     for (uint32_t i = 0; i < ask->nparam; i++)
         if (ask->param[i].type == type && strcmp(ask->param[i].key, key) == 0)
@@ -85,7 +85,7 @@ static const gpumem_param *param_of(const gm_step_ask *ask, const char *key, uns
 }
 
 /* Is it one of those that the manifest's only_ndim and only_without leave? */
-static bool chosen(const gm_step_ask *ask, const gpumem_tensor *t)
+static bool chosen(const gm_opt_ask *ask, const gpumem_tensor *t)
 {
     const gpumem_param *ndim = param_of(ask, "only_ndim", GPUMEM_TYPE_INTS), *without = param_of(ask, "only_without", GPUMEM_TYPE_STRINGS);
     bool found = !ndim || ndim->n == 0;
@@ -102,7 +102,7 @@ static uint64_t number_of(gpumem_count c)
 }
 
 /* A claim says how many rows and columns; the tensor's own extents say the rest. */
-static void shape_of(const gpumem_tensor *t, const gpumem_claim *c, gm_step_state *out)
+static void shape_of(const gpumem_tensor *t, const gpumem_claim *c, gm_opt_state *out)
 {
     uint64_t rows = number_of(c->rows), cols = number_of(c->cols), before = 1;
     unsigned n = t->ndim;
@@ -140,7 +140,7 @@ static bool is_state(const maker *m, const gpumem_claim *c)
 
 static bool sort_claims(maker *m)
 {
-    const gm_step_ask *ask = m->ask;
+    const gm_opt_ask *ask = m->ask;
     uint32_t nt = ask->job->model->ntensor, *at = gm_arena_zero(&m->arena, nt + 1u, sizeof *at);
     m->first = gm_arena_zero(&m->arena, nt + 2u, sizeof *m->first);
     m->claim = gm_arena_zero(&m->arena, ask->nclaim + 1u, sizeof *m->claim);
@@ -159,11 +159,11 @@ static bool sort_claims(maker *m)
     return true;
 }
 
-static gm_step_param *next_param(maker *m)
+static gm_opt_param *next_param(maker *m)
 {
     if (m->nparam == m->max_param) {
         uint32_t want = m->max_param ? m->max_param * 2 : 64;
-        gm_step_param *now = gm_arena_zero(&m->arena, want, sizeof *now);
+        gm_opt_param *now = gm_arena_zero(&m->arena, want, sizeof *now);
         if (now == NULL)
             return NULL;
         if (m->nparam)
@@ -179,11 +179,11 @@ static bool add(maker *m, uint32_t at, uint64_t times)
     const gpumem_job *j = m->ask->job;
     const gpumem_tensor *t = &j->model->tensor[at];
     uint32_t n = m->first[at + 1] - m->first[at];
-    gm_step_param *p = next_param(m);
-    gm_step_state *state = gm_arena_zero(&m->arena, n + 1u, sizeof *state);
+    gm_opt_param *p = next_param(m);
+    gm_opt_state *state = gm_arena_zero(&m->arena, n + 1u, sizeof *state);
     if (p == NULL || state == NULL)
         return false;
-    *p = (gm_step_param){.times = times, .ndim = t->ndim, .dtype = dtype_of(&j->format[j->weight[at]]), .gradient = dtype_of(&j->format[j->gradient[at]]),
+    *p = (gm_opt_param){.times = times, .ndim = t->ndim, .dtype = dtype_of(&j->format[j->weight[at]]), .gradient = dtype_of(&j->format[j->gradient[at]]),
                          .chosen = chosen(m->ask, t), .state = state, .nstate = n};
     for (unsigned i = 0; i < t->ndim; i++)
         p->extent[i] = t->dim[i].size;
@@ -196,13 +196,23 @@ static bool add(maker *m, uint32_t at, uint64_t times)
     return true;
 }
 
+/* In the order in which the module has them. */
 static bool add_block(maker *m, uint32_t at, uint64_t times)
 {
     const gpumem_description *d = m->ask->job->model;
     const gpumem_block *b = &d->block[at];
-    for (uint32_t t = b->tensor0; t < b->tensor0 + b->ntensor; t++)
-        if (trains(&d->tensor[t]) && (d->tensor[t].scope != GPUMEM_SCOPE_MODEL || !m->seen[at]) && !add(m, t, times))
-            return false;
+    for (uint32_t order = 0, next; order != GPUMEM_NONE; order = next) {
+        next = GPUMEM_NONE;
+        for (uint32_t t = b->tensor0; t < b->tensor0 + b->ntensor; t++) {
+            const gpumem_tensor *x = &d->tensor[t];
+            if (!trains(x) || (x->scope == GPUMEM_SCOPE_MODEL && m->seen[at]))
+                continue;
+            if (x->order > order && x->order < next)
+                next = x->order;
+            if (x->order == order && !add(m, t, times))
+                return false;
+        }
+    }
     m->seen[at] = true;
     return true;
 }
@@ -225,16 +235,16 @@ static bool add_all(maker *m)
     return true;
 }
 
-static uint64_t integer(const gm_step_ask *ask, const char *key, uint64_t otherwise)
+static uint64_t integer(const gm_opt_ask *ask, const char *key, uint64_t otherwise)
 {
     const gpumem_param *p = param_of(ask, key, GPUMEM_TYPE_INT);
     return p && p->v.i > 0 ? (uint64_t)p->v.i : otherwise;
 }
 
-gpumem_status gm_plan_step(const gm_step_ask *ask, uint64_t *peak, bool *described, gpumem_error *err)
+gpumem_status gm_plan_step(const gm_opt_ask *ask, uint64_t *peak, bool *described, gpumem_error *err)
 {
     maker m = {.ask = ask, .err = err};
-    gm_step_program program = {0};
+    gm_opt_program program = {0};
     gpumem_status s;
     *peak = 0;
     *described = false;
@@ -242,12 +252,12 @@ gpumem_status gm_plan_step(const gm_step_ask *ask, uint64_t *peak, bool *describ
         return GPUMEM_OK;
     s = read_program(&m, &program, described);
     if (s == GPUMEM_OK && program.nline) {
-        gm_step_job job = {.rounding = ask->rounding, .steps = STEPS, .cut = {integer(ask, "block_size", 512), integer(ask, "block_limit", 0)}};
+        gm_opt_job job = {.rounding = ask->rounding, .steps = STEPS, .cut = {integer(ask, "block_size", 512), integer(ask, "block_limit", 0)}};
         s = add_all(&m) ? GPUMEM_OK : gm_no_memory(err);
         job.param = m.param;
         job.nparam = m.nparam;
         if (s == GPUMEM_OK)
-            s = gm_step_run(&program, &job, peak, err);
+            s = gm_opt_run(&program, &job, peak, err);
     }
     gm_arena_free(&m.arena);
     return s;

@@ -1,9 +1,9 @@
 #include "step/blocks.h"
 
-void gm_step_blocks_of(const gm_step_tensor *t, gm_step_cut cut, gm_step_blocks *out)
+void gm_opt_blocks_of(const gm_opt_tensor *t, gm_opt_cut cut, gm_opt_blocks *out)
 {
     uint64_t together = 1, stride = 1;
-    *out = (gm_step_blocks){.size = cut.size};
+    *out = (gm_opt_blocks){.size = cut.size};
     for (unsigned i = 0; i < t->ndim; i++) {
         uint64_t before = together;
         if (cut.limit && t->extent[i] > cut.limit) {
@@ -24,12 +24,12 @@ void gm_step_blocks_of(const gm_step_tensor *t, gm_step_cut cut, gm_step_blocks 
     }
 }
 
-static uint64_t pieces(const gm_step_blocks *b, unsigned i)
+static uint64_t pieces(const gm_opt_blocks *b, unsigned i)
 {
     return b->extent[i] / b->size + (b->extent[i] % b->size != 0);
 }
 
-uint64_t gm_step_blocks_count(const gm_step_blocks *b)
+uint64_t gm_opt_blocks_count(const gm_opt_blocks *b)
 {
     uint64_t n = b->n != 0;
     for (unsigned i = 0; i < b->n; i++)
@@ -38,7 +38,7 @@ uint64_t gm_step_blocks_count(const gm_step_blocks *b)
     return n;
 }
 
-void gm_step_block_at(const gm_step_blocks *b, uint64_t at, uint64_t *extent)
+void gm_opt_block_at(const gm_opt_blocks *b, uint64_t at, uint64_t *extent)
 {
     for (unsigned i = b->n; i-- > 0;) {
         uint64_t k = at % pieces(b, i), begin = k * b->size;
@@ -47,7 +47,7 @@ void gm_step_block_at(const gm_step_blocks *b, uint64_t at, uint64_t *extent)
     }
 }
 
-bool gm_step_blocks_alike(const gm_step_blocks *b)
+bool gm_opt_blocks_alike(const gm_opt_blocks *b)
 {
     uint64_t one = b->n && b->extent[0] < b->size ? b->extent[0] : b->size;
     for (unsigned i = 0; i < b->n; i++)
@@ -56,7 +56,7 @@ bool gm_step_blocks_alike(const gm_step_blocks *b)
     return b->n != 0;
 }
 
-unsigned gm_step_blocks_cuts(const gm_step_blocks *b)
+unsigned gm_opt_blocks_cuts(const gm_opt_blocks *b)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < b->n; i++)

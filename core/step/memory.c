@@ -1,16 +1,16 @@
 #include "step/memory.h"
 #include <string.h>
 
-static const uint8_t size_of[GM_STEP_NDTYPES] = {
-    [GM_STEP_BOOL] = 1, [GM_STEP_U8] = 1, [GM_STEP_I64] = 8, [GM_STEP_F16] = 2, [GM_STEP_BF16] = 2, [GM_STEP_F32] = 4, [GM_STEP_F64] = 8};
+static const uint8_t size_of[GM_OPT_NDTYPES] = {
+    [GM_OPT_BOOL] = 1, [GM_OPT_U8] = 1, [GM_OPT_I64] = 8, [GM_OPT_F16] = 2, [GM_OPT_BF16] = 2, [GM_OPT_F32] = 4, [GM_OPT_F64] = 8};
 
-static void fail(gm_step_memory *m, gpumem_status status)
+static void fail(gm_opt_memory *m, gpumem_status status)
 {
     if (m->status == GPUMEM_OK)
         m->status = status;
 }
 
-static void change(gm_step_memory *m, int64_t bytes)
+static void change(gm_opt_memory *m, int64_t bytes)
 {
     if (__builtin_add_overflow(m->live, bytes, &m->live))
         fail(m, GPUMEM_ERANGE);
@@ -28,10 +28,10 @@ static void change(gm_step_memory *m, int64_t bytes)
         fail(m, GPUMEM_ENOMEM); \
     }
 
-static gm_step_storage *new_storage(gm_step_memory *m) { TAKE(m, storages, gm_step_storage) return x; }
-static gm_step_tensor *new_tensor(gm_step_memory *m) { TAKE(m, tensors, gm_step_tensor) return x; }
+static gm_opt_storage *new_storage(gm_opt_memory *m) { TAKE(m, storages, gm_opt_storage) return x; }
+static gm_opt_tensor *new_tensor(gm_opt_memory *m) { TAKE(m, tensors, gm_opt_tensor) return x; }
 
-static bool bytes_of(const gm_step_memory *m, unsigned dtype, unsigned ndim, const uint64_t *extent, uint64_t *out)
+static bool bytes_of(const gm_opt_memory *m, unsigned dtype, unsigned ndim, const uint64_t *extent, uint64_t *out)
 {
     uint64_t n = size_of[dtype], rest;
     for (unsigned i = 0; i < ndim; i++)
@@ -42,7 +42,7 @@ static bool bytes_of(const gm_step_memory *m, unsigned dtype, unsigned ndim, con
     return rest == 0 || !__builtin_add_overflow(n, m->rounding - rest, out);
 }
 
-static void fill(gm_step_tensor *t, unsigned dtype, unsigned ndim, const uint64_t *extent, const uint64_t *stride)
+static void fill(gm_opt_tensor *t, unsigned dtype, unsigned ndim, const uint64_t *extent, const uint64_t *stride)
 {
     uint64_t step = 1;
     t->refs = 1;
@@ -55,33 +55,33 @@ static void fill(gm_step_tensor *t, unsigned dtype, unsigned ndim, const uint64_
     }
 }
 
-gm_step_tensor *gm_step_given(gm_step_memory *m, uint8_t dtype, unsigned ndim, const uint64_t *extent, uint64_t times)
+gm_opt_tensor *gm_opt_given(gm_opt_memory *m, uint8_t dtype, unsigned ndim, const uint64_t *extent, uint64_t times)
 {
-    gm_step_storage *s;
-    gm_step_tensor *t;
+    gm_opt_storage *s;
+    gm_opt_tensor *t;
     uint64_t bytes = 0, all;
-    if (ndim > GM_STEP_MAX_DIMS || !bytes_of(m, dtype, ndim, extent, &bytes) || __builtin_mul_overflow(bytes, times, &all) || all > INT64_MAX)
+    if (ndim > GM_OPT_MAX_DIMS || !bytes_of(m, dtype, ndim, extent, &bytes) || __builtin_mul_overflow(bytes, times, &all) || all > INT64_MAX)
         fail(m, GPUMEM_ERANGE);
     if (m->status != GPUMEM_OK || (s = new_storage(m)) == NULL || (t = new_tensor(m)) == NULL)
         return NULL;
-    *s = (gm_step_storage){.bytes = bytes, .times = times, .refs = 1, .pass = m->pass};
+    *s = (gm_opt_storage){.bytes = bytes, .times = times, .refs = 1, .pass = m->pass};
     fill(t, dtype, ndim, extent, NULL);
     t->storage = s;
     return t;
 }
 
-gm_step_tensor *gm_step_new(gm_step_memory *m, uint8_t dtype, unsigned ndim, const uint64_t *extent, uint64_t times)
+gm_opt_tensor *gm_opt_new(gm_opt_memory *m, uint8_t dtype, unsigned ndim, const uint64_t *extent, uint64_t times)
 {
-    gm_step_tensor *t = gm_step_given(m, dtype, ndim, extent, times);
+    gm_opt_tensor *t = gm_opt_given(m, dtype, ndim, extent, times);
     if (t)
         change(m, (int64_t)(t->storage->bytes * times));
     return t;
 }
 
-gm_step_tensor *gm_step_view(gm_step_memory *m, const gm_step_tensor *of, unsigned ndim, const uint64_t *extent, const uint64_t *stride)
+gm_opt_tensor *gm_opt_view(gm_opt_memory *m, const gm_opt_tensor *of, unsigned ndim, const uint64_t *extent, const uint64_t *stride)
 {
-    gm_step_tensor *t;
-    if (ndim > GM_STEP_MAX_DIMS)
+    gm_opt_tensor *t;
+    if (ndim > GM_OPT_MAX_DIMS)
         fail(m, GPUMEM_ERANGE);
     if (m->status != GPUMEM_OK || (t = new_tensor(m)) == NULL)
         return NULL;
@@ -93,12 +93,12 @@ gm_step_tensor *gm_step_view(gm_step_memory *m, const gm_step_tensor *of, unsign
 
 /* ---- lists ---- */
 
-gm_step_list *gm_step_list_new(gm_step_memory *m, bool whole)
+gm_opt_list *gm_opt_list_new(gm_opt_memory *m, bool whole)
 {
-    gm_step_list *l = m->lists;
+    gm_opt_list *l = m->lists;
     if (l) { /* its entries' room is used again */
         m->lists = l->next;
-        *l = (gm_step_list){.entry = l->entry, .max = l->max};
+        *l = (gm_opt_list){.entry = l->entry, .max = l->max};
     } else if ((l = gm_arena_zero(m->arena, 1, sizeof *l)) == NULL) {
         fail(m, GPUMEM_ENOMEM);
         return NULL;
@@ -108,14 +108,14 @@ gm_step_list *gm_step_list_new(gm_step_memory *m, bool whole)
     return l;
 }
 
-bool gm_step_list_add(gm_step_memory *m, gm_step_list *list, gm_step_value v, uint64_t times)
+bool gm_opt_list_add(gm_opt_memory *m, gm_opt_list *list, gm_opt_value v, uint64_t times)
 {
     if (list->n == list->max) {
         uint32_t want = list->max ? list->max * 2 : 8;
-        gm_step_entry *now = gm_arena_zero(m->arena, want, sizeof *now);
+        gm_opt_entry *now = gm_arena_zero(m->arena, want, sizeof *now);
         if (now == NULL) {
             fail(m, GPUMEM_ENOMEM);
-            gm_step_release(m, v);
+            gm_opt_release(m, v);
             return false;
         }
         if (list->n)
@@ -123,24 +123,24 @@ bool gm_step_list_add(gm_step_memory *m, gm_step_list *list, gm_step_value v, ui
         list->entry = now;
         list->max = want;
     }
-    list->entry[list->n++] = (gm_step_entry){v, times};
+    list->entry[list->n++] = (gm_opt_entry){v, times};
     return true;
 }
 
 /* ---- references ---- */
 
-gm_step_value gm_step_keep(gm_step_value v)
+gm_opt_value gm_opt_keep(gm_opt_value v)
 {
-    if (v.is == GM_STEP_IS_TENSOR)
+    if (v.is == GM_OPT_IS_TENSOR)
         v.v.tensor->refs++;
-    else if (v.is == GM_STEP_IS_LIST)
+    else if (v.is == GM_OPT_IS_LIST)
         v.v.list->refs++;
     return v;
 }
 
-static void drop_tensor(gm_step_memory *m, gm_step_tensor *t)
+static void drop_tensor(gm_opt_memory *m, gm_opt_tensor *t)
 {
-    gm_step_storage *s = t->storage;
+    gm_opt_storage *s = t->storage;
     if (--t->refs)
         return;
     if (--s->refs == 0) {
@@ -152,26 +152,26 @@ static void drop_tensor(gm_step_memory *m, gm_step_tensor *t)
     m->tensors = t;
 }
 
-void gm_step_release(gm_step_memory *m, gm_step_value v)
+void gm_opt_release(gm_opt_memory *m, gm_opt_value v)
 {
-    if (v.is == GM_STEP_IS_TENSOR)
+    if (v.is == GM_OPT_IS_TENSOR)
         drop_tensor(m, v.v.tensor);
-    if (v.is != GM_STEP_IS_LIST || --v.v.list->refs)
+    if (v.is != GM_OPT_IS_LIST || --v.v.list->refs)
         return;
     for (uint32_t i = 0; i < v.v.list->n; i++) /* one of lists is made of states only, and no list holds such */
-        gm_step_release(m, v.v.list->entry[i].value);
+        gm_opt_release(m, v.v.list->entry[i].value);
     v.v.list->next = m->lists;
     m->lists = v.v.list;
 }
 
-void gm_step_multiply(gm_step_memory *m, gm_step_value v, uint64_t times)
+void gm_opt_multiply(gm_opt_memory *m, gm_opt_value v, uint64_t times)
 {
     int64_t more;
     if (times == 1)
         return;
-    for (uint32_t i = 0; v.is == GM_STEP_IS_LIST && i < v.v.list->n; i++)
-        gm_step_multiply(m, v.v.list->entry[i].value, times);
-    if (v.is != GM_STEP_IS_TENSOR || v.v.tensor->storage->times != 1 || v.v.tensor->storage->pass != m->pass)
+    for (uint32_t i = 0; v.is == GM_OPT_IS_LIST && i < v.v.list->n; i++)
+        gm_opt_multiply(m, v.v.list->entry[i].value, times);
+    if (v.is != GM_OPT_IS_TENSOR || v.v.tensor->storage->times != 1 || v.v.tensor->storage->pass != m->pass)
         return;
     if (__builtin_mul_overflow((int64_t)v.v.tensor->storage->bytes, (int64_t)(times - 1), &more)) {
         fail(m, GPUMEM_ERANGE);

@@ -1,36 +1,36 @@
 #include "step/run_private.h"
 #include <string.h>
 
-#define ALL GM_STEP_NONE
+#define ALL GM_OPT_NONE
 
 /* ---- names ---- */
 
-static void drop(gm_step_runner *r, uint32_t name)
+static void drop(gm_opt_runner *r, uint32_t name)
 {
-    gm_step_value old = r->name[name];
-    r->name[name] = gm_step_nothing();
-    gm_step_release(&r->memory, old);
+    gm_opt_value old = r->name[name];
+    r->name[name] = gm_opt_nothing();
+    gm_opt_release(&r->memory, old);
 }
 
 /* Takes v.  In a loop over the lists, what is given to a list's name takes its tensor's place. */
-static void assign(gm_step_runner *r, uint32_t name, gm_step_value v)
+static void assign(gm_opt_runner *r, uint32_t name, gm_opt_value v)
 {
-    gm_step_value *at = &r->name[name], old = *at;
-    if (r->each && old.is == GM_STEP_IS_LIST && old.v.list->whole) {
-        if (v.is != GM_STEP_IS_TENSOR || r->at >= old.v.list->n) {
-            gm_step_failed(r, 0, "'%s' is a list of tensors", r->program->name[name]);
+    gm_opt_value *at = &r->name[name], old = *at;
+    if (r->each && old.is == GM_OPT_IS_LIST && old.v.list->whole) {
+        if (v.is != GM_OPT_IS_TENSOR || r->at >= old.v.list->n) {
+            gm_opt_failed(r, 0, "'%s' is a list of tensors", r->program->name[name]);
             return;
         }
         at = &old.v.list->entry[r->at].value;
         old = *at;
-        gm_step_multiply(&r->memory, v, r->times);
+        gm_opt_multiply(&r->memory, v, r->times);
     }
     *at = v;
-    gm_step_release(&r->memory, old);
+    gm_opt_release(&r->memory, old);
 }
 
 /* Looks at one of the parameters, or, NULL, at none. */
-static void look_at(gm_step_runner *r, const gm_step_item *item)
+static void look_at(gm_opt_runner *r, const gm_opt_item *item)
 {
     r->times = item ? item->times : 1;
     r->memory.quiet = r->times > 1;
@@ -39,45 +39,45 @@ static void look_at(gm_step_runner *r, const gm_step_item *item)
 
 /* ---- statements ---- */
 
-static void assignment(gm_step_runner *r, const gm_step_line *l)
+static void assignment(gm_opt_runner *r, const gm_opt_line *l)
 {
-    gm_step_value v[GM_STEP_TARGETS];
+    gm_opt_value v[GM_OPT_TARGETS];
     unsigned n = 0;
     if (l->nvalue == 1)
-        n = gm_step_eval_all(r, l->value[0], v);
+        n = gm_opt_eval_all(r, l->value[0], v);
     for (; l->nvalue > 1 && n < l->nvalue && !r->bad; n++)
-        v[n] = gm_step_eval(r, l->value[n]);
+        v[n] = gm_opt_eval(r, l->value[n]);
     for (unsigned i = 0; !r->bad && i < n; i++)
         assign(r, l->name[i], v[i]);
 }
 
-static void statement(gm_step_runner *r, const gm_step_line *l)
+static void statement(gm_opt_runner *r, const gm_opt_line *l)
 {
-    gm_step_value v[GM_STEP_TARGETS];
-    unsigned n = gm_step_eval_all(r, l->value[0], v);
+    gm_opt_value v[GM_OPT_TARGETS];
+    unsigned n = gm_opt_eval_all(r, l->value[0], v);
     while (!r->bad && n-- > 0)
-        gm_step_release(&r->memory, v[n]);
+        gm_opt_release(&r->memory, v[n]);
 }
 
-static bool added(gm_step_runner *r, gm_step_list *list, uint32_t expr, bool own)
+static bool added(gm_opt_runner *r, gm_opt_list *list, uint32_t expr, bool own)
 {
-    gm_step_value v = gm_step_eval(r, expr);
+    gm_opt_value v = gm_opt_eval(r, expr);
     if (r->bad)
         return false;
-    if (v.is != GM_STEP_IS_TENSOR)
-        return gm_step_failed(r, 0, "only tensors can be in a list");
+    if (v.is != GM_OPT_IS_TENSOR)
+        return gm_opt_failed(r, 0, "only tensors can be in a list");
     if (own)
-        gm_step_multiply(&r->memory, v, r->times);
-    if (gm_step_list_add(&r->memory, list, v, own ? r->times : 1))
+        gm_opt_multiply(&r->memory, v, r->times);
+    if (gm_opt_list_add(&r->memory, list, v, own ? r->times : 1))
         return true;
     r->bad = true;
     gm_no_memory(r->err);
     return false;
 }
 
-static gm_step_list *new_list(gm_step_runner *r)
+static gm_opt_list *new_list(gm_opt_runner *r)
 {
-    gm_step_list *list = gm_step_list_new(&r->memory, r->lists);
+    gm_opt_list *list = gm_opt_list_new(&r->memory, r->lists);
     if (list == NULL && !r->bad) {
         r->bad = true;
         gm_no_memory(r->err);
@@ -85,23 +85,23 @@ static gm_step_list *new_list(gm_step_runner *r)
     return list;
 }
 
-static void append(gm_step_runner *r, const gm_step_line *l)
+static void append(gm_opt_runner *r, const gm_opt_line *l)
 {
-    gm_step_value v = r->name[l->name[0]];
-    if (v.is != GM_STEP_IS_LIST) {
-        gm_step_failed(r, 0, "'%s' is no list here", r->program->name[l->name[0]]);
+    gm_opt_value v = r->name[l->name[0]];
+    if (v.is != GM_OPT_IS_LIST) {
+        gm_opt_failed(r, 0, "'%s' is no list here", r->program->name[l->name[0]]);
         return;
     }
-    gm_step_keep(v);
+    gm_opt_keep(v);
     if (added(r, v.v.list, l->value[0], r->each))
-        gm_step_release(&r->memory, v);
+        gm_opt_release(&r->memory, v);
 }
 
-static void make_list(gm_step_runner *r, const gm_step_line *l)
+static void make_list(gm_opt_runner *r, const gm_opt_line *l)
 {
-    gm_step_list *list = r->each ? NULL : new_list(r);
+    gm_opt_list *list = r->each ? NULL : new_list(r);
     if (r->each)
-        gm_step_failed(r, 0, "list() is a loop over the lists itself");
+        gm_opt_failed(r, 0, "list() is a loop over the lists itself");
     if (r->bad)
         return;
     r->each = true;
@@ -112,20 +112,20 @@ static void make_list(gm_step_runner *r, const gm_step_line *l)
     }
     r->each = false;
     look_at(r, NULL);
-    assign(r, l->name[0], gm_step_of_list(list));
+    assign(r, l->name[0], gm_opt_of_list(list));
 }
 
-static void perform(gm_step_runner *r, const gm_step_line *l)
+static void perform(gm_opt_runner *r, const gm_opt_line *l)
 {
-    gm_step_list *list;
+    gm_opt_list *list;
     switch (l->kind) {
-    case GM_STEP_ASSIGN: assignment(r, l); return;
-    case GM_STEP_DO: statement(r, l); return;
-    case GM_STEP_APPEND: append(r, l); return;
-    case GM_STEP_LIST: make_list(r, l); return;
-    case GM_STEP_EMPTY:
+    case GM_OPT_ASSIGN: assignment(r, l); return;
+    case GM_OPT_DO: statement(r, l); return;
+    case GM_OPT_APPEND: append(r, l); return;
+    case GM_OPT_LIST: make_list(r, l); return;
+    case GM_OPT_EMPTY:
         if ((list = new_list(r)) != NULL)
-            assign(r, l->name[0], gm_step_of_list(list));
+            assign(r, l->name[0], gm_opt_of_list(list));
         return;
     default:
         for (uint32_t i = 0; i < l->nname; i++)
@@ -135,12 +135,12 @@ static void perform(gm_step_runner *r, const gm_step_line *l)
 
 /* ---- lines with what stands in front of them ---- */
 
-static void lines(gm_step_runner *r, const gm_step_line *l, uint32_t n, unsigned depth);
+static void lines(gm_opt_runner *r, const gm_opt_line *l, uint32_t n, unsigned depth);
 
-static void each(gm_step_runner *r, const gm_step_line *l, uint32_t n, unsigned depth)
+static void each(gm_opt_runner *r, const gm_opt_line *l, uint32_t n, unsigned depth)
 {
     if (r->each) {
-        gm_step_failed(r, 0, "each: within each:");
+        gm_opt_failed(r, 0, "each: within each:");
         return;
     }
     for (uint32_t i = 0; !r->bad && i < r->nchosen; i++) {
@@ -153,80 +153,80 @@ static void each(gm_step_runner *r, const gm_step_line *l, uint32_t n, unsigned 
     look_at(r, NULL);
 }
 
-static void dimensions(gm_step_runner *r, uint32_t of, const gm_step_line *l, uint32_t n, unsigned depth)
+static void dimensions(gm_opt_runner *r, uint32_t of, const gm_opt_line *l, uint32_t n, unsigned depth)
 {
-    const gm_step_tensor *t = gm_step_lookup_tensor(r, of, 0);
+    const gm_opt_tensor *t = gm_opt_lookup_tensor(r, of, 0);
     unsigned ndim = t ? t->ndim : 0;
     for (unsigned d = 0; !r->bad && d < ndim; d++) {
-        assign(r, GM_STEP_D, gm_step_number(d));
+        assign(r, GM_OPT_D, gm_opt_number(d));
         lines(r, l, n, depth);
     }
-    drop(r, GM_STEP_D);
+    drop(r, GM_OPT_D);
 }
 
-static void blocks(gm_step_runner *r, const gm_step_line *l, uint32_t n, unsigned depth)
+static void blocks(gm_opt_runner *r, const gm_opt_line *l, uint32_t n, unsigned depth)
 {
-    const gm_step_tensor *p = gm_step_lookup_tensor(r, GM_STEP_P, 0);
-    gm_step_value f;
-    gm_step_blocks b;
-    uint64_t extent[GM_STEP_MAX_DIMS + 1];
+    const gm_opt_tensor *p = gm_opt_lookup_tensor(r, GM_OPT_P, 0);
+    gm_opt_value f;
+    gm_opt_blocks b;
+    uint64_t extent[GM_OPT_MAX_DIMS + 1];
     if (p == NULL)
         return;
-    gm_step_blocks_at(r, p, &b);
-    if (b.n == 0 || (f = gm_step_lookup(r, GM_STEP_F, 0)).is != GM_STEP_IS_TENSOR) {
+    gm_opt_blocks_at(r, p, &b);
+    if (b.n == 0 || (f = gm_opt_lookup(r, GM_OPT_F, 0)).is != GM_OPT_IS_TENSOR) {
         if (b.n)
-            gm_step_failed(r, 0, "'f' is no tensor here");
+            gm_opt_failed(r, 0, "'f' is no tensor here");
         return;
     }
-    gm_step_keep(f);
-    gm_step_blocks_at(r, f.v.tensor, &b);
-    for (uint64_t i = 0; !r->bad && i < gm_step_blocks_count(&b); i++) {
-        gm_step_block_at(&b, i, extent);
-        gm_step_value v = gm_step_of_tensor(gm_step_view(&r->memory, f.v.tensor, b.n, extent, b.stride));
-        if (v.is != GM_STEP_IS_TENSOR) {
-            gm_step_failed(r, 0, "a block has more than %d dimensions, or there is no memory for it", GM_STEP_MAX_DIMS);
+    gm_opt_keep(f);
+    gm_opt_blocks_at(r, f.v.tensor, &b);
+    for (uint64_t i = 0; !r->bad && i < gm_opt_blocks_count(&b); i++) {
+        gm_opt_block_at(&b, i, extent);
+        gm_opt_value v = gm_opt_of_tensor(gm_opt_view(&r->memory, f.v.tensor, b.n, extent, b.stride));
+        if (v.is != GM_OPT_IS_TENSOR) {
+            gm_opt_failed(r, 0, "a block has more than %d dimensions, or there is no memory for it", GM_OPT_MAX_DIMS);
             return;
         }
-        assign(r, GM_STEP_B, v);
+        assign(r, GM_OPT_B, v);
         lines(r, l, n, depth);
     }
-    drop(r, GM_STEP_B);
-    gm_step_release(&r->memory, f);
+    drop(r, GM_OPT_B);
+    gm_opt_release(&r->memory, f);
 }
 
-static void cuts(gm_step_runner *r, const gm_step_line *l, uint32_t n, unsigned depth)
+static void cuts(gm_opt_runner *r, const gm_opt_line *l, uint32_t n, unsigned depth)
 {
-    const gm_step_tensor *p = gm_step_lookup_tensor(r, GM_STEP_P, 0);
-    gm_step_blocks b;
+    const gm_opt_tensor *p = gm_opt_lookup_tensor(r, GM_OPT_P, 0);
+    gm_opt_blocks b;
     if (p == NULL)
         return;
-    gm_step_blocks_at(r, p, &b);
-    for (unsigned i = gm_step_blocks_cuts(&b); !r->bad && i > 0; i--)
+    gm_opt_blocks_at(r, p, &b);
+    for (unsigned i = gm_opt_blocks_cuts(&b); !r->bad && i > 0; i--)
         lines(r, l, n, depth);
 }
 
-static void loop(gm_step_runner *r, unsigned kind, const gm_step_line *l, uint32_t n, unsigned depth)
+static void loop(gm_opt_runner *r, unsigned kind, const gm_opt_line *l, uint32_t n, unsigned depth)
 {
     switch (kind) {
-    case GM_STEP_EACH: each(r, l, n, depth); return;
-    case GM_STEP_DIMS: dimensions(r, GM_STEP_P, l, n, depth); return;
-    case GM_STEP_SIDES: dimensions(r, GM_STEP_B, l, n, depth); return;
-    case GM_STEP_BLOCKS: blocks(r, l, n, depth); return;
+    case GM_OPT_EACH: each(r, l, n, depth); return;
+    case GM_OPT_DIMS: dimensions(r, GM_OPT_P, l, n, depth); return;
+    case GM_OPT_SIDES: dimensions(r, GM_OPT_B, l, n, depth); return;
+    case GM_OPT_BLOCKS: blocks(r, l, n, depth); return;
     default: cuts(r, l, n, depth);
     }
 }
 
 /* Lines that have their first `depth` prefixes behind them.  Neighbours with the same loop in front are one loop. */
-static void lines(gm_step_runner *r, const gm_step_line *l, uint32_t n, unsigned depth)
+static void lines(gm_opt_runner *r, const gm_opt_line *l, uint32_t n, unsigned depth)
 {
     for (uint32_t i = 0, end; !r->bad && i < n; i = end) {
-        const gm_step_prefix *now = &l[i].prefix[depth];
+        const gm_opt_prefix *now = &l[i].prefix[depth];
         end = i + 1;
         r->line = l[i].line;
         if (depth == l[i].nprefix) {
             perform(r, &l[i]);
-        } else if (now->kind == GM_STEP_IF) {
-            if (gm_step_true(r, now->condition))
+        } else if (now->kind == GM_OPT_IF) {
+            if (gm_opt_true(r, now->condition))
                 lines(r, &l[i], 1, depth + 1);
         } else {
             while (end < n && depth < l[end].nprefix && l[end].prefix[depth].kind == now->kind)
@@ -238,51 +238,51 @@ static void lines(gm_step_runner *r, const gm_step_line *l, uint32_t n, unsigned
 
 /* ---- parts ---- */
 
-static void choose(gm_step_runner *r, const gm_step_part *part)
+static void choose(gm_opt_runner *r, const gm_opt_part *part)
 {
     r->nselected = 0;
     r->line = part->line;
     for (uint32_t i = 0; !r->bad && i < r->job->nparam; i++) {
-        gm_step_item *item = &r->item[i];
+        gm_opt_item *item = &r->item[i];
         bool in = part->condition == ALL;
         if (!in) {
-            assign(r, GM_STEP_P, gm_step_keep(item->p));
-            assign(r, GM_STEP_CHOSEN, gm_step_number(item->chosen));
-            in = gm_step_true(r, part->condition);
+            assign(r, GM_OPT_P, gm_opt_keep(item->p));
+            assign(r, GM_OPT_CHOSEN, gm_opt_number(item->chosen));
+            in = gm_opt_true(r, part->condition);
         }
         if (in)
             r->selected[r->nselected++] = item;
     }
-    drop(r, GM_STEP_CHOSEN);
+    drop(r, GM_OPT_CHOSEN);
 }
 
-static void run_one(gm_step_runner *r, const gm_step_part *part, gm_step_item *item)
+static void run_one(gm_opt_runner *r, const gm_opt_part *part, gm_opt_item *item)
 {
     look_at(r, item);
-    drop(r, GM_STEP_P);
-    drop(r, GM_STEP_G);
+    drop(r, GM_OPT_P);
+    drop(r, GM_OPT_G);
     for (uint32_t k = 0; k < r->nstate; k++)
-        if (item->state[k].is != GM_STEP_IS_NOTHING)
+        if (item->state[k].is != GM_OPT_IS_NOTHING)
             assign(r, r->state[k], item->state[k]);
-    assign(r, GM_STEP_P, gm_step_keep(item->p));
-    assign(r, GM_STEP_G, gm_step_keep(item->g));
+    assign(r, GM_OPT_P, gm_opt_keep(item->p));
+    assign(r, GM_OPT_G, gm_opt_keep(item->g));
     lines(r, &r->program->line[part->first], part->n, 0);
     for (uint32_t k = 0; !r->bad && k < r->nstate; k++)
-        if (item->state[k].is != GM_STEP_IS_NOTHING) { /* what the name has now is the state, and outlives the names */
+        if (item->state[k].is != GM_OPT_IS_NOTHING) { /* what the name has now is the state, and outlives the names */
             item->state[k] = r->name[r->state[k]];
-            r->name[r->state[k]] = gm_step_nothing();
-            gm_step_multiply(&r->memory, item->state[k], r->times);
+            r->name[r->state[k]] = gm_opt_nothing();
+            gm_opt_multiply(&r->memory, item->state[k], r->times);
         }
 }
 
 /* A list of what each of the parameters has: p, g or, from 2 on, a state, which it takes. */
-static gm_step_list *list_of(gm_step_runner *r, uint32_t what)
+static gm_opt_list *list_of(gm_opt_runner *r, uint32_t what)
 {
-    gm_step_list *list = new_list(r);
+    gm_opt_list *list = new_list(r);
     for (uint32_t i = 0; list && i < r->nchosen; i++) {
-        gm_step_item *item = r->chosen[i];
-        gm_step_value v = what == GM_STEP_P ? gm_step_keep(item->p) : what == GM_STEP_G ? gm_step_keep(item->g) : item->state[what - 2];
-        if (!gm_step_list_add(&r->memory, list, v, item->times)) {
+        gm_opt_item *item = r->chosen[i];
+        gm_opt_value v = what == GM_OPT_P ? gm_opt_keep(item->p) : what == GM_OPT_G ? gm_opt_keep(item->g) : item->state[what - 2];
+        if (!gm_opt_list_add(&r->memory, list, v, item->times)) {
             r->bad = true;
             gm_no_memory(r->err);
         }
@@ -290,25 +290,25 @@ static gm_step_list *list_of(gm_step_runner *r, uint32_t what)
     return list;
 }
 
-static bool any_has(const gm_step_runner *r, uint32_t state)
+static bool any_has(const gm_opt_runner *r, uint32_t state)
 {
     for (uint32_t i = 0; i < r->nchosen; i++)
-        if (r->chosen[i]->state[state].is != GM_STEP_IS_NOTHING)
+        if (r->chosen[i]->state[state].is != GM_OPT_IS_NOTHING)
             return true;
     return false;
 }
 
 /* The states go back to their parameters. */
-static void take_back(gm_step_runner *r, uint32_t state)
+static void take_back(gm_opt_runner *r, uint32_t state)
 {
-    gm_step_value v = r->name[r->state[state]];
-    bool whole = v.is == GM_STEP_IS_LIST && v.v.list->whole && v.v.list->n == r->nchosen;
+    gm_opt_value v = r->name[r->state[state]];
+    bool whole = v.is == GM_OPT_IS_LIST && v.v.list->whole && v.v.list->n == r->nchosen;
     for (uint32_t i = 0; i < r->nchosen; i++)
-        r->chosen[i]->state[state] = whole ? gm_step_keep(v.v.list->entry[i].value) : i == 0 ? gm_step_keep(v) : gm_step_nothing();
+        r->chosen[i]->state[state] = whole ? gm_opt_keep(v.v.list->entry[i].value) : i == 0 ? gm_opt_keep(v) : gm_opt_nothing();
     drop(r, r->state[state]);
 }
 
-static void run_lists(gm_step_runner *r, const gm_step_part *part)
+static void run_lists(gm_opt_runner *r, const gm_opt_part *part)
 {
     bool *has = gm_arena_zero(&r->arena, r->nstate + 1u, sizeof *has);
     if (has == NULL) {
@@ -318,11 +318,11 @@ static void run_lists(gm_step_runner *r, const gm_step_part *part)
     }
     for (uint32_t k = 0; k < r->nstate && !r->bad; k++)
         if ((has[k] = any_has(r, k)))
-            assign(r, r->state[k], gm_step_of_list(list_of(r, k + 2)));
+            assign(r, r->state[k], gm_opt_of_list(list_of(r, k + 2)));
     if (!r->bad)
-        assign(r, GM_STEP_P, gm_step_of_list(list_of(r, GM_STEP_P)));
+        assign(r, GM_OPT_P, gm_opt_of_list(list_of(r, GM_OPT_P)));
     if (!r->bad)
-        assign(r, GM_STEP_G, gm_step_of_list(list_of(r, GM_STEP_G)));
+        assign(r, GM_OPT_G, gm_opt_of_list(list_of(r, GM_OPT_G)));
     lines(r, &r->program->line[part->first], part->n, 0);
     for (uint32_t k = 0; k < r->nstate && !r->bad; k++)
         if (has[k])
@@ -330,7 +330,7 @@ static void run_lists(gm_step_runner *r, const gm_step_part *part)
 }
 
 /* Those of one dtype after the other. */
-static void run_dtypes(gm_step_runner *r, const gm_step_part *part)
+static void run_dtypes(gm_opt_runner *r, const gm_opt_part *part)
 {
     unsigned done = 0;
     for (uint32_t i = 0; i < r->nselected && !r->bad; i++) {
@@ -346,7 +346,7 @@ static void run_dtypes(gm_step_runner *r, const gm_step_part *part)
     }
 }
 
-static void run_part(gm_step_runner *r, const gm_step_part *part)
+static void run_part(gm_opt_runner *r, const gm_opt_part *part)
 {
     r->lists = part->lists;
     choose(r, part);
@@ -356,18 +356,18 @@ static void run_part(gm_step_runner *r, const gm_step_part *part)
         run_one(r, part, r->selected[i]);
     look_at(r, NULL);
     for (uint32_t i = 0; part->ends && r->nselected && !r->bad && i < r->program->nname; i++)
-        if (i != GM_STEP_STEPS)
+        if (i != GM_OPT_STEPS)
             drop(r, i);
 }
 
 /* ---- beginning ---- */
 
 /* Which names are states of some parameter. */
-static bool find_states(gm_step_runner *r)
+static bool find_states(gm_opt_runner *r)
 {
-    const gm_step_program *o = r->program;
+    const gm_opt_program *o = r->program;
     r->state = gm_arena_zero(&r->arena, o->nname, sizeof *r->state);
-    for (uint32_t n = GM_STEP_GIVEN; r->state && n < o->nname; n++) {
+    for (uint32_t n = GM_OPT_GIVEN; r->state && n < o->nname; n++) {
         bool found = false;
         for (uint32_t i = 0; i < r->job->nparam && !found; i++)
             for (uint32_t k = 0; k < r->job->param[i].nstate && !found; k++)
@@ -378,31 +378,31 @@ static bool find_states(gm_step_runner *r)
     return r->state != NULL;
 }
 
-static gm_step_value state_tensor(gm_step_runner *r, const gm_step_state *s, uint64_t times)
+static gm_opt_value state_tensor(gm_opt_runner *r, const gm_opt_state *s, uint64_t times)
 {
-    return gm_step_of_tensor(gm_step_given(&r->memory, s->dtype, s->ndim, s->extent, times));
+    return gm_opt_of_tensor(gm_opt_given(&r->memory, s->dtype, s->ndim, s->extent, times));
 }
 
 /* The states for each dimension: in their order, each is d x d. */
-static gm_step_value squares(gm_step_runner *r, const gm_step_param *p, const char *label)
+static gm_opt_value squares(gm_opt_runner *r, const gm_opt_param *p, const char *label)
 {
-    gm_step_list *list = gm_step_list_new(&r->memory, false);
+    gm_opt_list *list = gm_opt_list_new(&r->memory, false);
     uint32_t k = 0;
     bool any = false;
     for (unsigned d = 0; list && d < p->ndim; d++) {
-        gm_step_value v = gm_step_nothing();
+        gm_opt_value v = gm_opt_nothing();
         while (k < p->nstate && strcmp(p->state[k].label, label) != 0)
             k++;
         if (k < p->nstate && p->state[k].ndim == 2 && p->state[k].extent[0] == p->extent[d] && p->state[k].extent[1] == p->extent[d]) {
             v = state_tensor(r, &p->state[k++], p->times);
             any = true;
         }
-        gm_step_list_add(&r->memory, list, v, 1);
+        gm_opt_list_add(&r->memory, list, v, 1);
     }
-    return any ? gm_step_of_list(list) : gm_step_nothing();
+    return any ? gm_opt_of_list(list) : gm_opt_nothing();
 }
 
-static gm_step_value state_of(gm_step_runner *r, const gm_step_param *p, uint32_t name)
+static gm_opt_value state_of(gm_opt_runner *r, const gm_opt_param *p, uint32_t name)
 {
     const char *label = r->program->name[name];
     if (r->program->items[name])
@@ -410,22 +410,22 @@ static gm_step_value state_of(gm_step_runner *r, const gm_step_param *p, uint32_
     for (uint32_t k = 0; k < p->nstate; k++)
         if (strcmp(p->state[k].label, label) == 0)
             return state_tensor(r, &p->state[k], p->times);
-    return gm_step_nothing();
+    return gm_opt_nothing();
 }
 
-static bool make_item(gm_step_runner *r, const gm_step_param *p, gm_step_item *out)
+static bool make_item(gm_opt_runner *r, const gm_opt_param *p, gm_opt_item *out)
 {
     out->times = p->times;
     out->chosen = p->chosen;
-    out->p = gm_step_of_tensor(gm_step_given(&r->memory, p->dtype, p->ndim, p->extent, p->times));
-    out->g = gm_step_of_tensor(gm_step_given(&r->memory, p->gradient, p->ndim, p->extent, p->times));
+    out->p = gm_opt_of_tensor(gm_opt_given(&r->memory, p->dtype, p->ndim, p->extent, p->times));
+    out->g = gm_opt_of_tensor(gm_opt_given(&r->memory, p->gradient, p->ndim, p->extent, p->times));
     out->state = gm_arena_zero(&r->arena, r->nstate + 1u, sizeof *out->state);
     for (uint32_t k = 0; out->state && k < r->nstate; k++)
         out->state[k] = state_of(r, p, r->state[k]);
     return out->state && r->memory.status == GPUMEM_OK;
 }
 
-static bool begin(gm_step_runner *r)
+static bool begin(gm_opt_runner *r)
 {
     uint32_t n = r->job->nparam;
     r->name = gm_arena_zero(&r->arena, r->program->nname, sizeof *r->name);
@@ -437,15 +437,15 @@ static bool begin(gm_step_runner *r)
     for (uint32_t i = 0; i < n; i++)
         if (!make_item(r, &r->job->param[i], &r->item[i]))
             return false;
-    r->name[GM_STEP_STEPS] = gm_step_number(r->job->steps);
+    r->name[GM_OPT_STEPS] = gm_opt_number(r->job->steps);
     return true;
 }
 
-gpumem_status gm_step_run(const gm_step_program *program, const gm_step_job *job, uint64_t *peak, gpumem_error *err)
+gpumem_status gm_opt_run(const gm_opt_program *program, const gm_opt_job *job, uint64_t *peak, gpumem_error *err)
 {
     gpumem_error own = {0};
-    gm_step_runner r = {.program = program, .job = job, .times = 1, .err = err ? err : &own};
-    r.memory = (gm_step_memory){.arena = &r.arena, .rounding = job->rounding};
+    gm_opt_runner r = {.program = program, .job = job, .times = 1, .err = err ? err : &own};
+    r.memory = (gm_opt_memory){.arena = &r.arena, .rounding = job->rounding};
     if (!begin(&r)) {
         if (r.memory.status == GPUMEM_ERANGE)
             gm_fail(r.err, GPUMEM_ERANGE, program->file, 0, 0, "the size of a parameter or of a state does not fit in 64 bits");

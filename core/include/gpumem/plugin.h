@@ -132,7 +132,7 @@ typedef struct gpumem_tensor {
     uint8_t role, family, dtype, ndim;
     uint32_t storage; /* the tensor whose bytes it shares (views, tied weights), or GPUMEM_NONE: bytes of its own */
     uint8_t scope, lives, phases, part; /* part: the host fills it in; phases: 0 all, else where an extent holds that differs by phase */
-    uint16_t tag, reserved2;
+    uint16_t tag, order; /* order: the parameters of a block are in model.parameters() by it, then as they are here; the host fills it in */
     gpumem_dim dim[GPUMEM_MAX_DIMS]; /* outermost first; a scalar has none */
 } gpumem_tensor;
 
