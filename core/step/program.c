@@ -231,7 +231,7 @@ static gm_opt_part *new_part(gm_opt_parser *p, bool lists)
     if (now == NULL)
         return NULL;
     o->part = now;
-    now[o->npart] = (gm_opt_part){.lists = lists, .line = p->line, .condition = GM_OPT_NONE, .first = o->nline};
+    now[o->npart] = (gm_opt_part){.lists = lists, .line = p->line, .column = p->column, .condition = GM_OPT_NONE, .first = o->nline};
     return &now[o->npart++];
 }
 
@@ -260,7 +260,7 @@ static bool line(gm_opt_parser *p)
 {
     gm_opt_program *o = p->out;
     gm_opt_part *part = &o->part[o->npart - 1];
-    gm_opt_line *now, l = {.line = p->line};
+    gm_opt_line *now, l = {.line = p->line, .column = p->column + (uint32_t)(p->p - p->start)};
     bool more = true;
     if (part->ends)
         return gm_opt_wrong(p, "return is the last line of a part"), false;

@@ -35,7 +35,7 @@ enum { GM_OPT_IF, GM_OPT_EACH, GM_OPT_DIMS, GM_OPT_BLOCKS, GM_OPT_SIDES, GM_OPT_
 typedef struct gm_opt_prefix { uint8_t kind; uint32_t condition; } gm_opt_prefix;
 enum { GM_OPT_DO, GM_OPT_ASSIGN, GM_OPT_DROP, GM_OPT_EMPTY, GM_OPT_APPEND, GM_OPT_LIST };
 typedef struct gm_opt_line { /* a statement behind its prefixes */
-    uint32_t line;
+    uint32_t line, column;
     uint8_t kind, nprefix, nvalue;
     uint32_t nname;
     gm_opt_prefix prefix[GM_OPT_PREFIXES];
@@ -45,7 +45,7 @@ typedef struct gm_opt_line { /* a statement behind its prefixes */
 
 typedef struct gm_opt_part {
     bool lists, ends; /* ends: with `return` */
-    uint32_t line;
+    uint32_t line, column;
     uint32_t condition; /* GM_OPT_NONE: for all */
     uint32_t first, n;  /* its lines */
 } gm_opt_part;

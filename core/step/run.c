@@ -223,6 +223,7 @@ static void lines(gm_opt_runner *r, const gm_opt_line *l, uint32_t n, unsigned d
         const gm_opt_prefix *now = &l[i].prefix[depth];
         end = i + 1;
         r->line = l[i].line;
+        r->column = l[i].column;
         if (depth == l[i].nprefix) {
             perform(r, &l[i]);
         } else if (now->kind == GM_OPT_IF) {
@@ -242,6 +243,7 @@ static void choose(gm_opt_runner *r, const gm_opt_part *part)
 {
     r->nselected = 0;
     r->line = part->line;
+    r->column = part->column;
     for (uint32_t i = 0; !r->bad && i < r->job->nparam; i++) {
         gm_opt_item *item = &r->item[i];
         bool in = part->condition == ALL;
@@ -273,6 +275,13 @@ static void run_one(gm_opt_runner *r, const gm_opt_part *part, gm_opt_item *item
             r->name[r->state[k]] = gm_opt_nothing();
             gm_opt_multiply(&r->memory, item->state[k], r->times);
         }
+}
+
+static void drop_all(gm_opt_runner *r)
+{
+    for (uint32_t i = 0; !r->bad && i < r->program->nname; i++)
+        if (i != GM_OPT_STEPS)
+            drop(r, i);
 }
 
 /* A list of what each of the parameters has: p, g or, from 2 on, a state, which it takes. */
@@ -327,6 +336,8 @@ static void run_lists(gm_opt_runner *r, const gm_opt_part *part)
     for (uint32_t k = 0; k < r->nstate && !r->bad; k++)
         if (has[k])
             take_back(r, k);
+    if (part->ends)
+        drop_all(r);
 }
 
 /* Those of one dtype after the other. */
@@ -355,9 +366,8 @@ static void run_part(gm_opt_runner *r, const gm_opt_part *part)
     for (uint32_t i = 0; !part->lists && i < r->nselected && !r->bad; i++)
         run_one(r, part, r->selected[i]);
     look_at(r, NULL);
-    for (uint32_t i = 0; part->ends && r->nselected && !r->bad && i < r->program->nname; i++)
-        if (i != GM_OPT_STEPS)
-            drop(r, i);
+    if (part->ends && r->nselected)
+        drop_all(r);
 }
 
 /* ---- beginning ---- */

@@ -20,7 +20,7 @@ typedef struct gm_opt_runner {
     uint32_t nstate;
     gm_opt_item *item, **selected, **chosen; /* all; those that a part is for; those of them that lists are made of */
     uint32_t nselected, nchosen;
-    uint32_t line;       /* that is run */
+    uint32_t line, column; /* that is run */
     bool lists, each;    /* of the part; in a loop over the lists, where a list's name is its tensor `at` */
     uint32_t at;
     uint64_t times, work;
@@ -28,6 +28,7 @@ typedef struct gm_opt_runner {
     gpumem_error *err;
 } gm_opt_runner;
 
+/* column 0: that of the line. */
 bool gm_opt_failed(gm_opt_runner *r, uint32_t column, const char *format, ...) GPUMEM_PRINTF(3, 4); /* false, always */
 /* What a name stands for here; it stays the name's. */
 gm_opt_value gm_opt_lookup(gm_opt_runner *r, uint32_t name, uint32_t column);

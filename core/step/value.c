@@ -16,7 +16,7 @@ bool gm_opt_failed(gm_opt_runner *r, uint32_t column, const char *format, ...)
     va_start(args, format);
     vsnprintf(why, sizeof why, format, args);
     va_end(args);
-    gm_fail(r->err, GPUMEM_EPLUGIN, r->program->file, r->line, column, "%s", why);
+    gm_fail(r->err, GPUMEM_EPLUGIN, r->program->file, r->line, column ? column : r->column, "%s", why);
     return false;
 }
 
