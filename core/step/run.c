@@ -68,21 +68,14 @@ static bool added(gm_opt_runner *r, gm_opt_list *list, uint32_t expr, bool own)
         return gm_opt_failed(r, 0, "only tensors can be in a list");
     if (own)
         gm_opt_multiply(&r->memory, v, r->times);
-    if (gm_opt_list_add(&r->memory, list, v, own ? r->times : 1))
-        return true;
-    r->bad = true;
-    gm_no_memory(r->err);
-    return false;
+    gm_opt_list_add(&r->memory, list, v, own ? r->times : 1);
+    return gm_opt_good(r, 0);
 }
 
 static gm_opt_list *new_list(gm_opt_runner *r)
 {
     gm_opt_list *list = gm_opt_list_new(&r->memory, r->lists);
-    if (list == NULL && !r->bad) {
-        r->bad = true;
-        gm_no_memory(r->err);
-    }
-    return list;
+    return gm_opt_good(r, 0) ? list : NULL;
 }
 
 static void append(gm_opt_runner *r, const gm_opt_line *l)
@@ -183,10 +176,8 @@ static void blocks(gm_opt_runner *r, const gm_opt_line *l, uint32_t n, unsigned 
     for (uint64_t i = 0; !r->bad && i < gm_opt_blocks_count(&b); i++) {
         gm_opt_block_at(&b, i, extent);
         gm_opt_value v = gm_opt_of_tensor(gm_opt_view(&r->memory, f.v.tensor, b.n, extent, b.stride));
-        if (v.is != GM_OPT_IS_TENSOR) {
-            gm_opt_failed(r, 0, "a block has more than %d dimensions, or there is no memory for it", GM_OPT_MAX_DIMS);
+        if (!gm_opt_good(r, 0))
             return;
-        }
         assign(r, GM_OPT_B, v);
         lines(r, l, n, depth);
     }
@@ -224,6 +215,8 @@ static void lines(gm_opt_runner *r, const gm_opt_line *l, uint32_t n, unsigned d
         end = i + 1;
         r->line = l[i].line;
         r->column = l[i].column;
+        if (!gm_opt_work(r, 0))
+            return;
         if (depth == l[i].nprefix) {
             perform(r, &l[i]);
         } else if (now->kind == GM_OPT_IF) {
@@ -291,11 +284,9 @@ static gm_opt_list *list_of(gm_opt_runner *r, uint32_t what)
     for (uint32_t i = 0; list && i < r->nchosen; i++) {
         gm_opt_item *item = r->chosen[i];
         gm_opt_value v = what == GM_OPT_P ? gm_opt_keep(item->p) : what == GM_OPT_G ? gm_opt_keep(item->g) : item->state[what - 2];
-        if (!gm_opt_list_add(&r->memory, list, v, item->times)) {
-            r->bad = true;
-            gm_no_memory(r->err);
-        }
+        gm_opt_list_add(&r->memory, list, v, item->times);
     }
+    gm_opt_good(r, 0);
     return list;
 }
 
@@ -366,6 +357,7 @@ static void run_part(gm_opt_runner *r, const gm_opt_part *part)
     for (uint32_t i = 0; !part->lists && i < r->nselected && !r->bad; i++)
         run_one(r, part, r->selected[i]);
     look_at(r, NULL);
+    gm_opt_good(r, 0);
     if (part->ends && r->nselected)
         drop_all(r);
 }

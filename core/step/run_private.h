@@ -28,6 +28,9 @@ typedef struct gm_opt_runner {
     gpumem_error *err;
 } gm_opt_runner;
 
+/* Is all well, after memory was asked for?  Else what is not is said. */
+bool gm_opt_good(gm_opt_runner *r, uint32_t column);
+bool gm_opt_work(gm_opt_runner *r, uint32_t column); /* one more word or line: are there too many? */
 /* column 0: that of the line. */
 bool gm_opt_failed(gm_opt_runner *r, uint32_t column, const char *format, ...) GPUMEM_PRINTF(3, 4); /* false, always */
 /* What a name stands for here; it stays the name's. */

@@ -20,8 +20,7 @@ bool gm_opt_failed(gm_opt_runner *r, uint32_t column, const char *format, ...)
     return false;
 }
 
-/* Is all well, after memory was asked for? */
-static bool good(gm_opt_runner *r, uint32_t column)
+bool gm_opt_good(gm_opt_runner *r, uint32_t column)
 {
     if (r->memory.status == GPUMEM_ENOMEM && !r->bad) {
         r->bad = true;
@@ -29,9 +28,12 @@ static bool good(gm_opt_runner *r, uint32_t column)
     } else if (r->memory.status != GPUMEM_OK) {
         gm_opt_failed(r, column, "a tensor with more than %d dimensions, or a size that does not fit in 64 bits", GM_OPT_MAX_DIMS);
     }
-    if (++r->work > WORK)
-        gm_opt_failed(r, column, "the step makes too much to be followed: more than %u words", WORK);
     return !r->bad;
+}
+
+bool gm_opt_work(gm_opt_runner *r, uint32_t column)
+{
+    return ++r->work <= WORK || gm_opt_failed(r, column, "the step makes too much to be followed: more than %u words and lines", WORK);
 }
 
 gm_opt_value gm_opt_lookup(gm_opt_runner *r, uint32_t name, uint32_t column)
@@ -103,6 +105,8 @@ static unsigned call(gm_opt_runner *r, const gm_opt_expr *e, gm_opt_value *out)
     gm_opt_value arg[GM_OPT_ARGS], p = r->name[GM_OPT_P];
     gm_opt_call c = {.memory = &r->memory, .word = e->at, .arg = arg, .cut = r->job->cut};
     bool done;
+    if (!gm_opt_work(r, e->column))
+        return 0;
     for (; c.nargs < e->nargs; c.nargs++) {
         arg[c.nargs] = gm_opt_eval(r, e->arg[c.nargs]);
         if (r->bad)
@@ -110,11 +114,13 @@ static unsigned call(gm_opt_runner *r, const gm_opt_expr *e, gm_opt_value *out)
     }
     c.p = p.is == GM_OPT_IS_TENSOR ? p.v.tensor : NULL;
     done = gm_opt_word_call(&c);
-    if (!good(r, e->column) || (!done && !gm_opt_failed(r, e->column, "%s", c.why)))
+    if (!gm_opt_good(r, e->column) || (!done && !gm_opt_failed(r, e->column, "%s", c.why)))
         return 0;
     for (unsigned i = 0; i < c.nargs; i++)
         gm_opt_release(&r->memory, arg[i]);
     memcpy(out, c.out, c.nout * sizeof *out);
+    if (out[0].is == GM_OPT_IS_LIST)
+        r->work += out[0].v.list->n;
     return c.nout;
 }
 

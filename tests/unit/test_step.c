@@ -194,6 +194,9 @@ START_TEST(endless)
     gpumem_error err = {0};
     ck_assert_int_eq(run("for-loop", "f = g\nblocks: blocks: blocks: blocks: sides: a = add(b)", big, 1, 512, &peak, &err), GPUMEM_EPLUGIN);
     ck_assert_msg(strstr(err.message, "too much to be followed") != NULL, "%s", err.message);
+    memset(&err, 0, sizeof err);
+    ck_assert_int_eq(run("for-loop", "f = g\nblocks: blocks: blocks: blocks: a = b", big, 1, 512, &peak, &err), GPUMEM_EPLUGIN);
+    ck_assert_msg(strstr(err.message, "too much to be followed") != NULL, "%s", err.message);
 }
 END_TEST
 
