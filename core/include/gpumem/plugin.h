@@ -145,6 +145,7 @@ typedef struct gpumem_tensor {
  *                       [4] window or 0, [5] causal, [6] 1 if soft capped, [7] dropout in 1/1000000
  *   EMBED, SCALE        attr[0]: 1 if the result is what the model's own embedding of tokens returns
  *   ACT                 variant: enum gpumem_act
+ *   CAST                attr[0]: 1 if nothing changes but how long it is held
  *   DROPOUT             attr[0]: probability in 1/1000000
  *   ROUTE               in: x, W [, bias]; out: weights, indices [, logits]; variant: enum gpumem_router; attr: [0] experts,
  *                       [1] top, [2] groups or 0, [3] groups that are kept, [4] 1: weights are divided by their sum, [5] logits:

@@ -410,8 +410,8 @@ static uint32_t own_bias(const gpumem_args *args, const uint32_t *in, const atte
     dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
     dim[2] = e->tensor[in[0]].dim[e->tensor[in[0]].ndim - 2];
     dim[3] = e->tensor[keys].dim[e->tensor[keys].ndim - 2];
-    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_BLOCK);
-    make_new(e, "zero_bias", GPUMEM_NONE, y);
+    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_STACK);
+    make_new(e, "zero_bias", s->q, y);
     return y;
 }
 
