@@ -152,13 +152,15 @@ const gpumem_paramdef position_params[POSITION_N] = {
                                      "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) or mask (counted along a mask of ones: models/opt)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
     WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns) "
-                                      "or table (the ids only as long as they are needed)"),
+                                      "table (the ids only as long as they are needed) or model (until the decoder returns, but layers are not given the ids)"),
+    FLAG("position_frozen", "false", "the table never trains (models/pegasus)"),
 };
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", NULL}, *const lives[] = {"stack", "block", "table", NULL};
-    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE}, of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK};
+    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", NULL}, *const lives[] = {"stack", "block", "table", "model", NULL};
+    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK};
+    static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK};
     gpumem_dim dim[3], table[2];
     uint32_t operand[2], y;
     int held = choice_of(args, POSITION_LIVES, lives);
@@ -167,10 +169,12 @@ DESCRIBE(position_describe)
     if (kind < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask");
     if (held < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
     table[1] = last_of(e, in[0]);
     operand[0] = hold(e, position_ids(e, in[0], kind, table[0].size), of_ids[held]);
+    if (held == 3)
+        unpassed(e, operand[0]);
     if (e->status != GPUMEM_OK)
         return (gpumem_status)e->status;
     if (flag_of(args, POSITION_ADDED))
@@ -184,6 +188,8 @@ DESCRIBE(position_describe)
         operand[1] = gpumem_emit_tensor(e, buffer, GPUMEM_ROLE_BUFFER, 0, flag_of(args, POSITION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 2, table);
     else
         operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, table[0], table[1]);
+    if (flag_of(args, POSITION_FROZEN) && operand[1] < e->ntensor)
+        e->tensor[operand[1]].tag |= GPUMEM_TAG_FROZEN;
     y = hold(e, gpumem_emit_tensor(e, "positions", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), of_table[held]);
     gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "positions", 2, operand, 1, &y);
     out[0] = binary(e, GPUMEM_OP_ADD, "placed", in[0], y);
