@@ -114,9 +114,10 @@ enum { /* how long the reference code holds an activation: to its last use, or u
     GPUMEM_LIVES_USE, GPUMEM_LIVES_STEP, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_MODEL,
     GPUMEM_LIVES_CALLER, GPUMEM_LIVES_END
 };
-enum { /* of the layers that a tensor stands for; the host sets tags, from name patterns */
+enum { /* of the layers that a tensor stands for; the host sets tags, from name patterns, but for FIXED */
     GPUMEM_TAG_FROZEN = 1, /* does not train */
-    GPUMEM_TAG_WIDE = 2    /* a quantised config keeps its module as it is */
+    GPUMEM_TAG_WIDE = 2,   /* a quantised config keeps its module as it is */
+    GPUMEM_TAG_FIXED = 4   /* its component says that it never trains, and has tagged it FROZEN too */
 };
 
 enum { /* phases of a step, as bits */
