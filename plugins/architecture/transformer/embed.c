@@ -151,7 +151,7 @@ const gpumem_paramdef position_params[POSITION_N] = {
     WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types), buffer (position_ids: models/bert), "
                                      "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) or mask (counted along a mask of ones: models/opt)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
-    WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns) "
+    WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns), "
                                       "table (the ids only as long as they are needed) or model (until the decoder returns, but layers are not given the ids)"),
     FLAG("position_frozen", "false", "the table never trains (models/pegasus)"),
     FLAG("mask_held", "false", "the decoder holds a mask of ones [batch, tokens] in fp32 besides (models/pegasus)"),
