@@ -255,6 +255,8 @@ static gpumem_status run_primitive(gm_build *b, const gm_step *st, const gpumem_
     }
     out[0] = gpumem_emit_same(e, st->use, in[0]);
     op = gpumem_emit_op(e, kind[st->primitive], 0, st->use, st->nin, in, 1, out);
+    if (op && st->primitive == GM_STEP_ALIAS)
+        op->attr[0] = 1;
     if (op && st->primitive == GM_STEP_DROPOUT) {
         if (!(param[0].v.r >= 0 && param[0].v.r < 1))
             return GPUMEM_EINVAL;

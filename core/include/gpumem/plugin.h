@@ -114,9 +114,10 @@ enum { /* how long the reference code holds an activation: to its last use, or u
     GPUMEM_LIVES_USE, GPUMEM_LIVES_STEP, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_MODEL,
     GPUMEM_LIVES_CALLER, GPUMEM_LIVES_END
 };
-enum { /* of the layers that a tensor stands for; the host sets tags, from name patterns */
+enum { /* of the layers that a tensor stands for; the host sets tags, from name patterns, but for FIXED */
     GPUMEM_TAG_FROZEN = 1, /* does not train */
-    GPUMEM_TAG_WIDE = 2    /* a quantised config keeps its module as it is */
+    GPUMEM_TAG_WIDE = 2,   /* a quantised config keeps its module as it is */
+    GPUMEM_TAG_FIXED = 4   /* its component says that it never trains, and has tagged it FROZEN too */
 };
 
 enum { /* phases of a step, as bits */
@@ -145,6 +146,7 @@ typedef struct gpumem_tensor {
  *                       [4] window or 0, [5] causal, [6] 1 if soft capped, [7] dropout in 1/1000000
  *   EMBED, SCALE        attr[0]: 1 if the result is what the model's own embedding of tokens returns
  *   ACT                 variant: enum gpumem_act
+ *   CAST                attr[0]: 1 if nothing changes but how long it is held
  *   DROPOUT             attr[0]: probability in 1/1000000
  *   ROUTE               in: x, W [, bias]; out: weights, indices [, logits]; variant: enum gpumem_router; attr: [0] experts,
  *                       [1] top, [2] groups or 0, [3] groups that are kept, [4] 1: weights are divided by their sum, [5] logits:
@@ -172,7 +174,7 @@ enum {
 enum gpumem_norm { GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5, GPUMEM_NORM_GATED, GPUMEM_NORM_PLAIN, GPUMEM_NORM_LATE, GPUMEM_NORM_WIDE };
 enum gpumem_rotary {
     GPUMEM_ROTARY_HALF, GPUMEM_ROTARY_CAT, GPUMEM_ROTARY_INTERLEAVE, GPUMEM_ROTARY_PARTS, GPUMEM_ROTARY_EACH, GPUMEM_ROTARY_BOTH, GPUMEM_ROTARY_PAIRS,
-    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK, GPUMEM_ROTARY_TOKENS, GPUMEM_ROTARY_HALVES, GPUMEM_ROTARY_COMPLEX
+    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK, GPUMEM_ROTARY_TOKENS, GPUMEM_ROTARY_HALVES, GPUMEM_ROTARY_COMPLEX, GPUMEM_ROTARY_HALF_FP32
 };
 enum gpumem_linear { GPUMEM_LINEAR_PLAIN, GPUMEM_LINEAR_CONV1D /* weight [in, out] */ };
 enum gpumem_split { GPUMEM_SPLIT_PARTS, GPUMEM_SPLIT_HEADS /* of each head, heads first */, GPUMEM_SPLIT_PICKED /* of each head, picked one by one */,

@@ -10,7 +10,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("rope", "rotated width of a head; null: all of it"),
     WORD("rotary", "'half'", "half (all of a head); cat (a part, put together with the rest); interleave (pairs); parts (cat, its parts are the attention's own "
                             "variables: models/phi); each (cat, q before k: models/phi3); both (cat, once both are rotated: models/nemotron); pairs (tables are repeated: "
-                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); none, and without cos and sin: not at all"),
+                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); half_fp32 (half, in fp32: models/modernbert); none, and without cos and sin: not at all"),
     FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
     WORD("qkv_layout", "'parts'", "rows of that matrix: parts (all of q, k, v), heads (q, k, v of each head: models/gpt_neox), picked (the same, picked one by one: models/bloom) or quarters (of four groups of heads, copied: models/codegen)"),
     SIZE_OR_NULL("qkv_width", "rows of that matrix; null: what its parts need, and no other could run"),
@@ -48,7 +48,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
-enum { ROTARY_NONE = GPUMEM_ROTARY_TOKENS + 1 }; /* behind those of enum gpumem_rotary */
+enum { ROTARY_NONE = GPUMEM_ROTARY_TOKENS + 1, ROTARY_HALF_FP32 }; /* behind those of enum gpumem_rotary that it has */
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
@@ -64,7 +64,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "none", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "none", "half_fp32", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
@@ -90,7 +90,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens");
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, half_fp32");
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style < 0)
@@ -278,7 +278,7 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
         for (; n < 4; n++)
             rotated[n] = hold(e, gpumem_emit_like(e, "rotated_part", rotated[n - 2], part), GPUMEM_LIVES_STEP);
     }
-    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, (unsigned)s->rotary, "rotary", 4, operand, n, rotated);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, s->rotary == ROTARY_HALF_FP32 ? GPUMEM_ROTARY_HALF_FP32 : (unsigned)s->rotary, "rotary", 4, operand, n, rotated);
     if (op)
     {
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
@@ -410,8 +410,8 @@ static uint32_t own_bias(const gpumem_args *args, const uint32_t *in, const atte
     dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
     dim[2] = e->tensor[in[0]].dim[e->tensor[in[0]].ndim - 2];
     dim[3] = e->tensor[keys].dim[e->tensor[keys].ndim - 2];
-    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_BLOCK);
-    make_new(e, "zero_bias", GPUMEM_NONE, y);
+    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_STACK);
+    make_new(e, "zero_bias", s->q, y);
     return y;
 }
 

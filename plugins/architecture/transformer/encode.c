@@ -50,7 +50,7 @@ uint32_t distance_bias(gpumem_emit *e, const char *module, uint32_t x, uint64_t 
     dim[3] = dim[2] = dim[1];
     dim[1] = width;
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
-    bias = hold(e, view_of(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), y), GPUMEM_LIVES_BLOCK);
+    bias = hold(e, view_of(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), y), GPUMEM_LIVES_STACK);
     make_new(e, "distance_bias", y, bias);
     return bias;
 }
