@@ -14,9 +14,10 @@ enum { NSTEPS = sizeof steps / sizeof *steps };
 
 #define LIKE 0xfffeu /* a format: that of the parameter */
 
-static int trains(const gpumem_tensor *t)
+static int trains(const gpumem_job *job, uint32_t tensor)
 {
-    return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && !(t->tag & GPUMEM_TAG_FROZEN);
+    const gpumem_tensor *t = &job->model->tensor[tensor];
+    return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && job->needs_grad[tensor];
 }
 
 static gpumem_status product(const gpumem_dim *dim, unsigned n, gpumem_count *out)
@@ -119,7 +120,7 @@ static uint64_t trainable(const gpumem_job *job, unsigned format)
     uint64_t n = 0;
     for (const gpumem_block *b = m->block; b < m->block + m->nblock; b++)
         for (uint32_t t = b->tensor0; t < b->tensor0 + b->ntensor; t++)
-            if (trains(&m->tensor[t]) && job->weight[t] == format)
+            if (trains(job, t) && job->weight[t] == format)
                 n += m->tensor[t].scope == GPUMEM_SCOPE_MODEL ? 1 : b->count;
     return n;
 }
@@ -143,7 +144,7 @@ static gpumem_status account(const gpumem_args *args, const gpumem_job *job, gpu
         list[s] = s == SCALAR && !scalars ? NULL : gpumem_arg(args, shapes[s].key);
 
     for (uint32_t t = 0; t < m->ntensor; t++)
-        for (unsigned s = 0; s < NSHAPES && trains(&m->tensor[t]); s++) {
+        for (unsigned s = 0; s < NSHAPES && trains(job, t); s++) {
             unsigned f = s == SCALAR ? scalar : format, nd = m->tensor[t].ndim;
             if (!list[s] || nd < shapes[s].min_ndim || nd > shapes[s].max_ndim)
                 continue;
