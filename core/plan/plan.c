@@ -539,6 +539,22 @@ static uint32_t autocast(const gm_planner *p, const gpumem_description *d)
     return d->nop && i < d->ntensor && p->format[p->compute[0]].part[0].bits < p->format[p->active[i]].part[0].bits ? p->compute[0] : GPUMEM_NONE;
 }
 
+/* A weight that no rule reads where operators have it gets no gradient, and no optimizer's state. */
+static void drop_unread(gm_planner *p, const gm_walk_job *w)
+{
+    const gpumem_description *d = w->d;
+    uint8_t *use = gm_arena_zero(p->arena, d->ntensor + 1u, 1); /* bits: an operand, read */
+    for (uint32_t i = 0; use && i < d->nop; i++)
+        for (unsigned k = 0; k < d->op[i].nin; k++) {
+            uint32_t in = d->operand[d->op[i].operand + k];
+            if (in != GPUMEM_NONE)
+                use[d->tensor[in].storage == GPUMEM_NONE ? in : d->tensor[in].storage] |= gm_rules_read(w->rules, w->rule[i], k) ? 3 : 1;
+        }
+    for (uint32_t i = 0; use && i < d->ntensor; i++)
+        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && use[i] == 1)
+            p->needs_grad[i] = 0;
+}
+
 /* Peaks for points of more than one sequence and token, and for those where either is one: then less is copied. */
 static gpumem_status walk(gm_planner *p, gpumem_error *err)
 {
@@ -564,6 +580,8 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
                (plan->request.accumulation > 1 ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache ? 0u : GM_WALK_CACHE) |
                (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
     s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER, rule, &own);
+    if (s == GPUMEM_OK)
+        drop_unread(p, w);
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
         gm_symbols symbols;
         const gpumem_point *only = &plan->request.only;

@@ -24,6 +24,7 @@ typedef struct rule {
     const char *names[GM_RULE_NAMES]; /* operands, attributes, what is bound */
     uint8_t nnames[GM_RULE_NAMES];
     unsigned noperand, nattr, nname_all;
+    uint64_t read; /* names that stand in it, as bits */
     statement *statement;
     uint32_t nstatement, max_statement;
 } rule;
@@ -207,6 +208,8 @@ static uint32_t named(parser *p, const char *s, size_t n)
         {"has", E_HAS, 0, 1}, {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2},
         {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"described_in", E_DESCRIBED_IN, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}};
     uint32_t slot = slot_of(p, s, n, false), at;
+    if (slot < GM_RULE_NAMES)
+        p->rule->read |= UINT64_C(1) << slot;
     if (p->p < p->end && *p->p == '(') {
         unsigned word = gm_word_find(s, n);
         uint32_t found = GM_NONE;
@@ -530,6 +533,8 @@ uint32_t gm_rules_add(gm_rules *r, const char *name, const char *text, gpumem_er
     x->line = 1;
     return parse(r, x, err) ? r->nrule - 1 : GM_NONE;
 }
+
+bool gm_rules_read(const gm_rules *r, uint32_t at, unsigned operand) { return operand < r->rule[at].noperand && (r->rule[at].read >> operand & 1); }
 
 /* ---- running ---- */
 

@@ -177,6 +177,32 @@ WORD(detach)
     return out[0] != GM_NONE;
 }
 
+/* maximum(a, b) of what needs no gradient */
+WORD(maximum)
+{
+    UNUSED_WORD;
+    out[0] = gm_like2(t, arg[0].tv, arg[1].tv);
+    return out[0] != GM_NONE;
+}
+
+/* mul_complex(x, y): the gradient is times conj(y), which is cloned to be conjugated */
+WORD(mul_complex)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    gm_node_save(t, node, arg[1].tv);
+    out[0] = gm_like2(t, x, arg[1].tv);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_mul_complex)
+{
+    uint32_t c = gm_like(t, node->saved[0]);
+    res[0] = gm_like2(t, g[0], c);
+    gm_tv_unref(t, c);
+}
+
 /* test(a, b?): comparisons and what is made of them */
 WORD(test)
 {
@@ -497,7 +523,8 @@ const gm_word gm_words_elementwise[] = {
     {"clamp", 1, 1, 0, of_input, d_clamp}, {"clamp_in_place", 1, 1, 0, clamp_in_place, d_clamp_in_place}, {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
     {"cos", 1, 1, 0, of_input, d_of_other}, {"add", 2, 2, 0, add, d_add},         {"sub", 2, 2, 0, add, d_sub},
     {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"div_in", 2, 2, 0, div_in, d_div},   {"add_in", 2, 2, 0, add_in, d_add},
-    {"detach", 1, 1, 0, detach, NULL},     {"test", 1, 2, 0, test, NULL},                {"to", 2, 2, 0, to, d_to},
+    {"detach", 1, 1, 0, detach, NULL},     {"test", 1, 2, 0, test, NULL}, {"maximum", 2, 2, 0, maximum, NULL}, {"mul_complex", 2, 2, 0, mul_complex, d_mul_complex},
+                    {"to", 2, 2, 0, to, d_to},
     {"dropout", 2, 2, 0, dropout, d_new},  {"clone", 1, 1, 0, clone, d_same}, {"require_grad", 1, 1, 0, require_grad, NULL},    {"mean", 2, 2, 0, mean, d_mean},
     {"to_dense", 2, 2, 0, to_dense, d_to},
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},

@@ -191,6 +191,27 @@ DERIVE(d_grouped_loop)
     }
 }
 
+/* models/phimoe, PhimoeMultiplier(scores, multiplier, selected, gates, mask): a function of its own; only the scores get a gradient */
+WORD(mixer_multiply)
+{
+    uint32_t in[3] = {arg[0].tv, arg[1].tv, arg[3].tv}, node = gm_node_begin(t, word, 3, in);
+    UNUSED_WORD;
+    gm_node_save(t, node, arg[1].tv);
+    gm_node_save(t, node, arg[2].tv);
+    gm_node_save(t, node, arg[3].tv);
+    out[0] = gm_like2(t, arg[1].tv, arg[4].tv);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_mixer_multiply)
+{
+    uint32_t a = gm_like2(t, g[0], node->saved[0]), b = gm_like(t, a);
+    res[0] = gm_like2(t, node->saved[2], b);
+    gm_tv_unref(t, b);
+    gm_tv_unref(t, a);
+}
+
 DERIVE(d_scatter) { (void)node; res[0] = gm_like(t, g[0]); }
 
 DERIVE(d_grouped_mm)
@@ -228,7 +249,7 @@ DERIVE(d_of)
 
 const gm_word gm_words_index[] = {
     {"embedding", 2, 2, 0, embedding, d_embedding}, {"nll_loss", 2, 2, 'h', nll_loss, d_first}, {"pick", 2, 2, 0, pick, d_filled}, {"gather", 2, 2, 0, gather, d_filled},
-    {"topk", 3, 3, 0, topk, d_filled}, {"max1", 2, 2, 0, max_, d_filled}, {"sort", 1, 1, 0, sort, NULL}, {"scatter", 2, 2, 0, scatter, d_scatter}, {"index_add", 3, 3, 0, index_add, d_index_add}, {"grouped_mm", 4, 4, 0, grouped_mm, d_grouped_mm}, {"grouped_loop", 4, 4, 0, grouped_loop, d_grouped_loop},
+    {"topk", 3, 3, 0, topk, d_filled}, {"max1", 2, 2, 0, max_, d_filled}, {"mixer_multiply", 5, 5, 0, mixer_multiply, d_mixer_multiply}, {"sort", 1, 1, 0, sort, NULL}, {"scatter", 2, 2, 0, scatter, d_scatter}, {"index_add", 3, 3, 0, index_add, d_index_add}, {"grouped_mm", 4, 4, 0, grouped_mm, d_grouped_mm}, {"grouped_loop", 4, 4, 0, grouped_loop, d_grouped_loop},
     {"of", 1, GM_WORD_ARGS, 0, of, d_of}, {"keeping", 1, GM_WORD_ARGS, 'l', keeping, d_of},
     {NULL, 0, 0, 0, NULL, NULL},
 };

@@ -488,6 +488,48 @@ DERIVE(d_pad)
     gm_tv_unref(t, part);
 }
 
+/* as_complex(x): pairs of the last dimension as numbers; as_real(x): the numbers as pairs. Both are views; their gradients have to be contiguous. */
+static uint32_t paired(gm_tape *t, uint32_t x, bool complex)
+{
+    gm_ext two = gm_ext_of(2);
+    uint32_t y = gm_tv_alias(t, x);
+    bool ok = true;
+    if (y == GM_NONE)
+        return y;
+    gm_tv *v = &t->tv[y];
+    for (unsigned i = 0; i < v->ndim; i++) {
+        bool last = i + 1u == v->ndim;
+        ok &= last || (complex ? gm_ext_div(v->stride[i], two, &v->stride[i]) : gm_ext_mul(v->stride[i], two, &v->stride[i]));
+        ok &= !last || (complex ? gm_ext_div(v->dim[i], two, &v->dim[i]) : gm_ext_mul(v->dim[i], two, &v->dim[i]));
+    }
+    v->dtype = complex ? GPUMEM_FORMAT_C64 : GPUMEM_FORMAT_F32;
+    return ok ? y : gm_tape_fail(t, GPUMEM_EINVAL, "a tensor whose pairs are no numbers");
+}
+
+WORD(as_complex)
+{
+    uint32_t node = gm_node_begin(t, word, 1, &arg[0].tv);
+    UNUSED_WORD;
+    return viewed(t, node, paired(t, arg[0].tv, true), out);
+}
+
+WORD(as_real)
+{
+    uint32_t node = gm_node_begin(t, word, 1, &arg[0].tv);
+    UNUSED_WORD;
+    return viewed(t, node, paired(t, arg[0].tv, false), out);
+}
+
+static void d_paired(gm_tape *t, uint32_t g, bool complex, uint32_t *res)
+{
+    uint32_t own = gm_tv_contiguous(t, g) ? gm_tv_ref(t, g) : gm_tv_new(t, t->tv[g].ndim, t->tv[g].dim, t->tv[g].dtype);
+    res[0] = own == GM_NONE ? GM_NONE : paired(t, own, complex);
+    gm_tv_unref(t, own);
+}
+
+DERIVE(d_as_complex) { (void)node; d_paired(t, g[0], false, res); }
+DERIVE(d_as_real) { (void)node; d_paired(t, g[0], true, res); }
+
 /* copy_part(y, x): x copied into a part of y: CopySlices over CopyBackwards */
 WORD(copy_part)
 {
@@ -570,7 +612,7 @@ const gm_word gm_words_shape[] = {
     {"view", 2, 2, 0, view, d_view}, {"reshape", 2, 2, 0, view, d_view}, {"contiguous", 1, 1, 0, contiguous, d_pass}, {"transpose", 3, 3, 0, transpose, d_transpose},
     {"slice", 3, 3, 0, slice, d_whole}, {"every", 3, 3, 0, every, d_whole}, {"select", 2, 2, 0, select_, d_whole}, {"split", 3, 3, 0, split, d_split},
     {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"stack", 2, GM_WORD_ARGS, 0, stack, d_stack}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
-    {"new", 1, 2, 0, fresh, NULL}, {"copy_part", 2, 2, 0, copy_part, d_copy_part}, {"heads", 2, 2, 0, heads, NULL},
+    {"new", 1, 2, 0, fresh, NULL}, {"as_complex", 1, 1, 0, as_complex, d_as_complex}, {"as_real", 1, 1, 0, as_real, d_as_real}, {"copy_part", 2, 2, 0, copy_part, d_copy_part}, {"heads", 2, 2, 0, heads, NULL},
     {"stacked", 2, 2, 0, stacked, d_stack}, {"joined", 2, 2, 0, joined, d_cat}, {"padded", 3, 3, 0, padded, d_pad}, {"permute", 2, 2, 0, permute, d_permute}, {"put", 3, 3, 0, put, d_put},
     {NULL, 0, 0, 0, NULL, NULL},
 };

@@ -11,7 +11,7 @@ static const gpumem_paramdef params[NPARAM] = {
     SIZE("rope", NULL, "rotated width of a query head, and of the one key that all heads share"),
     SIZE_OR_NULL("query_dim", "width a query head that its matrix is made for; null: nope + rope, and no other could run"),
     SIZE("value_dim", NULL, "width of a value head"),
-    WORD("rotary", "'interleave'", "interleave (pairs) or half"),
+    WORD("rotary", "'interleave'", "interleave (pairs), complex (pairs as numbers) or half"),
     FLAG("mla_bias", "false", "biases of the compressing matrices and of the output matrix"),
     FLAG("mla_scaled", "false", "queries and the latent are scaled by operators of their own (models/longcat_flash)"),
     FLAG("mla_gated", "false", "queries and a gate of the result come from one matrix over the latent before and behind its norm (models/axk2)"),
@@ -99,7 +99,7 @@ static void rotate(const mla_spec *s, const uint32_t *table, uint32_t *q, uint32
     rotated[1] = *k = step(e, gpumem_emit_same(e, "k_rotated", *k));
     op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, s->rotary, "rotary", 4, operand, 2, rotated);
     if (op)
-        op->attr[0] = (uint32_t)s->rope;
+        op->attr[0] = op->attr[1] = (uint32_t)s->rope;
 }
 
 static void scale(uint32_t *x, gpumem_emit *e)
@@ -178,7 +178,8 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", NULL}; /* in the order of enum gpumem_rotary */
+    static const char *const rotaries[] = {"half", "interleave", "complex", NULL};
+    static const unsigned variants[] = {GPUMEM_ROTARY_HALF, GPUMEM_ROTARY_INTERLEAVE, GPUMEM_ROTARY_COMPLEX};
     static const char *const gates[] = {"none", "head", "full", NULL};
     int rotary = choice_of(args, ROTARY, rotaries);
     mla_spec s;
@@ -187,7 +188,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.rope = size_of(args, ROPE);
     s.value = size_of(args, VALUE_DIM);
     s.flags = flag_of(args, BIAS) ? LINEAR_BIAS : 0;
-    s.rotary = (unsigned)rotary;
+    s.rotary = rotary < 0 ? 0 : variants[rotary];
     s.dropout = probability_of(args, DROPOUT);
     s.scaled = flag_of(args, SCALED);
     s.gate = GPUMEM_NONE;
@@ -196,8 +197,8 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         return gpumem_because(args, GPUMEM_EINVAL, "a gate needs compressed queries: q_lora_rank is null");
     if (choice_of(args, GATE, gates) < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "mla_gate is none of none, head, full");
-    if (rotary < 0 || rotary == GPUMEM_ROTARY_CAT)
-        return gpumem_because(args, GPUMEM_EINVAL, "rotary is neither half nor interleave");
+    if (rotary < 0)
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, interleave, complex");
     if (s.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
     describe_core(args, &s, in, out, e);

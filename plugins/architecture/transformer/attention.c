@@ -48,7 +48,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
-enum { ROTARY_NONE = GPUMEM_ROTARY_TOKENS + 1, ROTARY_HALF_FP32 }; /* behind those of enum gpumem_rotary that it has */
+enum { ROTARY_NONE = GPUMEM_ROTARY_HALVES + 1, ROTARY_HALF_FP32 }; /* behind those of enum gpumem_rotary that it has */
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
@@ -64,7 +64,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "none", "half_fp32", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "none", "half_fp32", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
@@ -90,7 +90,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, half_fp32");
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, halves, none, half_fp32");
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style < 0)

@@ -208,6 +208,7 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     FLAG("rope_fp32", "false", "the tables stay in fp32 (models/olmo2)"),
     FLAG("rope_halved", "false", "the tables have half the width: one number for a pair (models/gpt_oss)"),
     SIZE_OR_NULL("rope_rows", "rows of a table of all positions, embed_positions, that they are gathered from (models/gptj)"),
+    FLAG("rope_complex", "false", "cos and sin are the parts of complex numbers, one for a pair (models/deepseek_v2)"),
     FLAG("rope_weight", "false", "that table is a parameter, weight (models/roformer)"),
     FLAG("rope_passed", "true", "the layers are given the positions beside cos and sin (models/modernbert: they are not)"),
 };
@@ -218,6 +219,7 @@ DESCRIBE(cossin_describe)
     uint64_t rope = size_or(args, COSSIN_ROPE, size_of(args, COSSIN_HEAD_DIM));
     const char *kind = args->param[COSSIN_KIND].v.s;
     gpumem_dim frequencies = extent((rope + 1) / 2, GPUMEM_AXIS_HEAD_DIM), dim[3];
+    unsigned variant;
     uint32_t operand[2] = {GPUMEM_NONE, GPUMEM_NONE};
     char s[PATH_ROOM];
     for (unsigned i = 0; i < 2 && is_null(args, COSSIN_ROWS); i++) {
@@ -237,11 +239,14 @@ DESCRIBE(cossin_describe)
         unpassed(e, operand[1]);
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[1] = last_of(e, operand[1]);
-    dim[2] = flag_of(args, COSSIN_HALVED) ? frequencies : extent(rope, GPUMEM_AXIS_HEAD_DIM);
+    dim[2] = flag_of(args, COSSIN_HALVED) || flag_of(args, COSSIN_COMPLEX) ? frequencies : extent(rope, GPUMEM_AXIS_HEAD_DIM);
     for (unsigned i = 0; i < 2; i++)
         out[i] = hold(e, gpumem_emit_tensor(e, tables[i], GPUMEM_ROLE_ACTIVATION, 0,
                                             flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);
-    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, is_null(args, COSSIN_ROWS) ? 0 : GPUMEM_TABLE_ROWS, "cossin", 2, operand, 2, out);
+    if (flag_of(args, COSSIN_COMPLEX))
+        of_dtype(e, view_of(e, out[1], of_dtype(e, out[0], GPUMEM_DTYPE_C64)), GPUMEM_DTYPE_C64);
+    variant = flag_of(args, COSSIN_COMPLEX) ? GPUMEM_TABLE_COMPLEX : flag_of(args, COSSIN_HALVED) ? GPUMEM_TABLE_HALVED : GPUMEM_TABLE_PLAIN;
+    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, is_null(args, COSSIN_ROWS) ? variant : GPUMEM_TABLE_ROWS, "cossin", 2, operand, 2, out);
     out[2] = operand[1];
     return (gpumem_status)e->status;
 }

@@ -32,7 +32,7 @@ static gpumem_status account(const gpumem_args *args, const gpumem_job *job, gpu
         const gpumem_tensor *w = &m->tensor[t];
         gpumem_count rows = ratio(states);
         unsigned nsym = 0;
-        if (w->role != GPUMEM_ROLE_WEIGHT || w->storage != GPUMEM_NONE || w->tag & GPUMEM_TAG_FROZEN)
+        if (w->role != GPUMEM_ROLE_WEIGHT || w->storage != GPUMEM_NONE || !job->needs_grad[t])
             continue;
         for (unsigned d = 0; d < w->ndim; d++) {
             if ((w->dim[d].size && rows.num > UINT64_MAX / w->dim[d].size) || (w->dim[d].sym && nsym == sizeof rows.sym))

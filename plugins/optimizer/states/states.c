@@ -37,9 +37,10 @@ typedef struct rules { /* the parameters */
     uint32_t max, n;
 } rules;
 
-static int trains(const gpumem_tensor *t)
+static int trains(const gpumem_job *job, uint32_t tensor)
 {
-    return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && !(t->tag & GPUMEM_TAG_FROZEN);
+    const gpumem_tensor *t = &job->model->tensor[tensor];
+    return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && job->needs_grad[tensor];
 }
 
 static const gpumem_count one = {1, 1, {0, 0, 0, 0}};
@@ -277,7 +278,7 @@ static uint64_t trainable(const gpumem_job *job, unsigned format)
     uint64_t n = 0;
     for (const gpumem_block *b = m->block; b < m->block + m->nblock; b++)
         for (uint32_t t = b->tensor0; t < b->tensor0 + b->ntensor; t++)
-            if (trains(&m->tensor[t]) && job->weight[t] == format)
+            if (trains(job, t) && job->weight[t] == format)
                 n += m->tensor[t].scope == GPUMEM_SCOPE_MODEL ? 1 : b->count;
     return n;
 }
@@ -321,7 +322,7 @@ static gpumem_status account(const gpumem_args *args, const gpumem_job *job, gpu
     for (uint32_t t = 0; t < m->ntensor; t++) {
         uint32_t before = r.n;
         unsigned rest;
-        if (!trains(&m->tensor[t]))
+        if (!trains(job, t))
             continue;
         rest = chosen(&r, &m->tensor[t]) ? 0 : REST;
         for (unsigned l = 0; l < NLISTS; l++) {
