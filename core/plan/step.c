@@ -47,8 +47,14 @@ static gpumem_status read_program(maker *m, gm_opt_program *out, bool *described
     if ((path = gm_arena_zero(&m->arena, room, 1)) == NULL)
         return gm_no_memory(m->err);
     snprintf(path, room, "%s/%s", own->folder, own->step);
-    if ((s = gm_file_read(&m->arena, path, MAX_BYTES, &text, &n, m->err)) != GPUMEM_OK || (s = gm_yaml_parse(&m->arena, path, text, n, &root, m->err)) != GPUMEM_OK ||
-        (s = gm_fields_check(path, "", &root, top, COUNT(top), m->err)) != GPUMEM_OK)
+    if ((s = gm_file_read(&m->arena, path, MAX_BYTES, &text, &n, m->err)) != GPUMEM_OK)
+        return s;
+    if ((s = gm_yaml_parse(&m->arena, path, text, n, &root, m->err)) == GPUMEM_ESYNTAX) { /* what is wrong with a plugin's text is the plugin's fault */
+        if (m->err)
+            m->err->status = GPUMEM_EPLUGIN;
+        return GPUMEM_EPLUGIN;
+    }
+    if (s != GPUMEM_OK || (s = gm_fields_check(path, "", &root, top, COUNT(top), m->err)) != GPUMEM_OK)
         return s;
     step = gm_value_get(&root, "step");
     if ((s = gm_fields_check(path, "step", step, forms, COUNT(forms), m->err)) != GPUMEM_OK)

@@ -209,6 +209,75 @@ START_TEST(states_of_all_shapes)
 }
 END_TEST
 
+static void ema(const char *rest, const char *step)
+{
+    fixture_manifest(&f, "optimizer/ema/manifest.yaml", "optimizer", "ema", rest);
+    if (step)
+        fixture_write(&f, "optimizer/ema/step.yaml", step);
+    host_again();
+}
+#define EMA "use: states\nwith: {tensor: [m]}\nimplementations: [fused, foreach, for-loop]\n"
+
+/* Words and L matrices and norms, as the small family has them; "plain" does not round. */
+START_TEST(what_a_step_makes)
+{
+    static const struct { const char *optimizer, *implementation; uint64_t bytes; } table[] = {
+        {"adamw", "fused", 0}, {"adamw", "foreach", 2 * PARAMETERS}, {"sgd-momentum", "foreach", 0}, {"ema", "foreach", 2 * PARAMETERS}, {"ema", "fused", 0}, {"ema", "for-loop", 0}};
+    ema(EMA "step: step.yaml\n", "step:\n  foreach: |\n    a = add(m)\n  for-loop: \"\"\n");
+    gpumem_model *m = model_of("{\"model_type\": \"small\"}");
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        gpumem_plan *p = plan_of(m, "plain", (gpumem_request){.optimizer = table[i].optimizer, .implementation = table[i].implementation});
+        gpumem_result r = result_of(p, 1, 1);
+        ck_assert_msg(r.phase[2] - part(p, &r, "weights") - part(p, &r, "buffers") - part(p, &r, "gradients") - part(p, &r, "optimizer") - part(p, &r, "input") == table[i].bytes,
+                      "%s %s", table[i].optimizer, table[i].implementation);
+        ck_assert(gpumem_plan_warning(p) == NULL || strstr(gpumem_plan_warning(p), "temporaries") == NULL);
+        gpumem_plan_free(p);
+    }
+    gpumem_model_free(m);
+}
+END_TEST
+
+START_TEST(what_is_not_described)
+{
+    static const char *const warning = "the temporaries of ema's step are not described";
+    gpumem_plan *p;
+    gpumem_model *m;
+    ema(EMA, NULL);
+    m = model_of("{\"model_type\": \"small\"}");
+    p = plan_of(m, "plain", (gpumem_request){.optimizer = "ema", .implementation = "fused"});
+    ck_assert(gpumem_plan_warning(p) == NULL || strstr(gpumem_plan_warning(p), warning) == NULL);
+    gpumem_plan_free(p);
+    p = plan_of(m, "plain", (gpumem_request){.optimizer = "ema", .implementation = "foreach"});
+    ck_assert(gpumem_plan_warning(p) && strstr(gpumem_plan_warning(p), warning));
+    gpumem_plan_free(p);
+    gpumem_model_free(m);
+    ema(EMA "step: step.yaml\n", "step:\n  foreach: |\n    a = add(m)\n");
+    m = model_of("{\"model_type\": \"small\"}");
+    p = plan_of(m, "plain", (gpumem_request){.optimizer = "ema", .implementation = "for-loop"});
+    ck_assert(gpumem_plan_warning(p) && strstr(gpumem_plan_warning(p), warning));
+    gpumem_plan_free(p);
+    gpumem_model_free(m);
+}
+END_TEST
+
+START_TEST(wrong_steps)
+{
+    static const struct { const char *step, *message; } table[] = {
+        {"step:\n  foreach: |\n    a = add(m)\n\n    b = ad(m)\n", "step.yaml:5:9: there is no word 'ad' [did you mean"},
+        {"step:\n  foreach: \"a = x\"\n", "step.yaml:2:17: there is no 'x' here"}, {"step:\n  for-each: \"\"\n", "step.yaml:2:3: step: unknown key 'for-each'"},
+        {"steps: {}\n", "step.yaml:1:1: unknown key 'steps'"}, {"step: {foreach: 3}\n", "step.foreach: expected string, not integer"}, {"- a\n", "expected mapping, not list"}, {"a: [", "step.yaml:"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        ema(EMA "step: step.yaml\n", table[i].step);
+        plan_fails("plain", (gpumem_request){.optimizer = "ema", .implementation = "foreach"}, GPUMEM_EPLUGIN, table[i].message);
+    }
+    ema(EMA "step: none.yaml\n", NULL);
+    plan_fails("plain", (gpumem_request){.optimizer = "ema", .implementation = "foreach"}, GPUMEM_EIO, "none.yaml");
+    ema(EMA "step: ../step.yaml\n", NULL);
+    plan_fails("plain", (gpumem_request){.optimizer = "ema"}, GPUMEM_EPLUGIN, "'../step.yaml' is not the name of a file beside the manifest");
+}
+END_TEST
+
 /* ---- formats of several parts --------------------------------------------------------------------------------------------------- */
 
 static void precision(const char *id, const char *format)
@@ -846,6 +915,9 @@ int main(void)
     tcase_add_test(c, precisions);
     tcase_add_test(c, frozen_parameters_have_no_gradient);
     tcase_add_test(c, states_of_all_shapes);
+    tcase_add_test(c, what_a_step_makes);
+    tcase_add_test(c, what_is_not_described);
+    tcase_add_test(c, wrong_steps);
     c = tcase_of(s, "formats", setup, host_drop);
     tcase_add_test(c, formats);
     tcase_add_test(c, bytes_are_whole);
