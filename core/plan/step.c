@@ -77,9 +77,10 @@ static uint8_t dtype_of(const gpumem_format *f)
     return bits >= 64 ? GM_OPT_F64 : bits >= 32 ? GM_OPT_F32 : bits >= 16 ? GM_OPT_BF16 : GM_OPT_U8;
 }
 
-static bool trains(const gpumem_tensor *t)
+static bool trains(const gpumem_job *job, uint32_t tensor)
 {
-    return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && !(t->tag & GPUMEM_TAG_FROZEN);
+    const gpumem_tensor *t = &job->model->tensor[tensor];
+    return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE && job->needs_grad[tensor];
 }
 
 static const gpumem_param *param_of(const gm_opt_ask *ask, const char *key, unsigned type)
@@ -141,7 +142,7 @@ static bool constant(const gpumem_claim *c)
 
 static bool is_state(const maker *m, const gpumem_claim *c)
 {
-    return c->tensor != GPUMEM_NONE && c->is == GPUMEM_IS_OPTIMIZER && c->label && constant(c) && trains(&m->ask->job->model->tensor[c->tensor]);
+    return c->tensor != GPUMEM_NONE && c->is == GPUMEM_IS_OPTIMIZER && c->label && constant(c) && trains(m->ask->job, c->tensor);
 }
 
 static bool sort_claims(maker *m)
@@ -211,7 +212,7 @@ static bool add_block(maker *m, uint32_t at, uint64_t times)
         next = GPUMEM_NONE;
         for (uint32_t t = b->tensor0; t < b->tensor0 + b->ntensor; t++) {
             const gpumem_tensor *x = &d->tensor[t];
-            if (!trains(x) || (x->scope == GPUMEM_SCOPE_MODEL && m->seen[at]))
+            if (!trains(m->ask->job, t) || (x->scope == GPUMEM_SCOPE_MODEL && m->seen[at]))
                 continue;
             if (x->order > order && x->order < next)
                 next = x->order;
