@@ -165,10 +165,6 @@ static const exception exceptions[] = {
     {"adagrad", "foreach", NULL, NULL, AS_FOR_LOOP, 0,
      "torch.optim.Adagrad makes its sums in the constructor, before the trace begins, and only its for-loop touches them one by one; foreach "
      "hides them from the tracer: they are as large as with for-loop"},
-    {"adamw", "fused", "models/openai--gpt-oss-120b.json", "flash", PLUS, 36 * 3 * 512,
-     "the trace's stand-in for flash attention drops the sinks of the 36 layers, which so get no gradient and none of the three states"},
-    {"adamw", "foreach", "models/openai--gpt-oss-120b.json", "flash", PLUS, 36 * 2 * 512,
-     "the same; of adamw's states, foreach has `step` on the CPU"},
     {"muon", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet: one optimizer for the matrices of the blocks, another for the rest"},
     {"pytorch_optimizer.AdEMAMix", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
     {"pytorch_optimizer.Adan", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
