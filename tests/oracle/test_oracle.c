@@ -165,10 +165,6 @@ static const exception exceptions[] = {
     {"adagrad", "foreach", NULL, NULL, AS_FOR_LOOP, 0,
      "torch.optim.Adagrad makes its sums in the constructor, before the trace begins, and only its for-loop touches them one by one; foreach "
      "hides them from the tracer: they are as large as with for-loop"},
-    {"adamw", "fused", "models/openai--gpt-oss-120b.json", "flash", PLUS, 36 * 3 * 512,
-     "the trace's stand-in for flash attention drops the sinks of the 36 layers, which so get no gradient and none of the three states"},
-    {"adamw", "foreach", "models/openai--gpt-oss-120b.json", "flash", PLUS, 36 * 2 * 512,
-     "the same; of adamw's states, foreach has `step` on the CPU"},
 };
 
 static bool matches(const char *pattern, const gm_value *row, const char *key)
