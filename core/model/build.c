@@ -255,6 +255,8 @@ static gpumem_status run_primitive(gm_build *b, const gm_step *st, const gpumem_
     }
     out[0] = gpumem_emit_same(e, st->use, in[0]);
     op = gpumem_emit_op(e, kind[st->primitive], 0, st->use, st->nin, in, 1, out);
+    if (op && st->primitive == GM_STEP_ALIAS)
+        op->attr[0] = 1;
     if (op && st->primitive == GM_STEP_DROPOUT) {
         if (!(param[0].v.r >= 0 && param[0].v.r < 1))
             return GPUMEM_EINVAL;
@@ -475,9 +477,31 @@ static uint8_t part_of(const gm_build *b, const gm_step *st, const gpumem_tensor
     return st->component_part;
 }
 
+/* Where the family says that the tensor's module is registered: the place of the first name that is a stretch of whole parts of its own. */
+static uint16_t order_of(gm_build *b, const gpumem_tensor *t)
+{
+    const gm_value *list = b->frame->f->registered;
+    const char *name = b->e->string + t->name;
+    uint32_t i = 0;
+    for (; list && i < list->n && i < UINT16_MAX; i++) {
+        const char *wanted = list->v.list[i].v.s;
+        size_t n = strlen(wanted);
+        for (const char *at = name; n && (at = strstr(at, wanted)) != NULL; at++)
+            if ((at == name || at[-1] == '.') && (at[n] == '.' || at[n] == 0))
+                return (uint16_t)i;
+    }
+    return (uint16_t)i;
+}
+
 static bool is_own(const gpumem_tensor *t)
 {
     return t->role == GPUMEM_ROLE_WEIGHT && t->storage == GPUMEM_NONE;
+}
+
+static void set_place(gm_build *b, const gm_step *st, gpumem_tensor *t)
+{
+    t->part = part_of(b, st, t);
+    t->order = is_own(t) ? order_of(b, t) : 0;
 }
 
 /* Weights of several layers have the name that they have in the first of them. */
@@ -561,7 +585,7 @@ gpumem_status gm_build_step(gm_build *b, gm_step *st, const char *at, uint32_t n
     if (s != GPUMEM_OK || (s = name_stored(b, st, at, tensor0, err)) != GPUMEM_OK)
         return s;
     for (uint32_t i = tensor0; i < b->e->ntensor; i++)
-        b->e->tensor[i].part = part_of(b, st, &b->e->tensor[i]);
+        set_place(b, st, &b->e->tensor[i]);
     if (st->once && (s = share_weights(b, st, tensor0, err)) != GPUMEM_OK)
         return s;
     for (uint32_t i = op0; i < b->e->nop; i++)

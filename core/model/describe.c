@@ -121,7 +121,7 @@ static gpumem_status make_buffers(gm_build *b, gpumem_error *err)
 static uint16_t tags_of(gm_build *b, const gpumem_tensor *t, uint32_t layer)
 {
     const char *name = b->e->string + t->name, *i = strstr(name, "{i}");
-    uint16_t tags = 0;
+    uint16_t tags = t->tag & GPUMEM_TAG_FIXED ? GPUMEM_TAG_FIXED | GPUMEM_TAG_FROZEN : 0;
     gpumem_text_clear(&b->path);
     gpumem_text_put(&b->path, name, i ? (size_t)(i - name) : strlen(name));
     if (i) {

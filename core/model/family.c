@@ -162,7 +162,7 @@ static gpumem_status load_words(gm_family *f, const gm_source *src, gpumem_error
     gpumem_status s = GPUMEM_OK;
     const struct { const gm_sourced *at; const char *key; bool required; } list[] = {
         {&src->architecture, "architecture", true}, {&src->classes, "classes", true}, {&src->nullable, "nullable", false},
-        {&src->aliases, "aliases", false}, {&src->symbols, "symbols", true},
+        {&src->aliases, "aliases", false}, {&src->symbols, "symbols", true}, {&src->registered, "registered", false},
     };
     for (size_t i = 0; s == GPUMEM_OK && i < COUNT(list); i++)
         if (list[i].at->value)
@@ -200,6 +200,7 @@ static gpumem_status load_words(gm_family *f, const gm_source *src, gpumem_error
     f->defaults = src->defaults.value;
     f->nullable = src->nullable.value;
     f->aliases = src->aliases.value;
+    f->registered = src->registered.value;
     return GPUMEM_OK;
 }
 

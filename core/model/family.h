@@ -100,6 +100,7 @@ typedef struct gm_family {
     const gm_value *defaults, *aliases, *nullable;
     gm_require *require, *warn;
     uint32_t nrequire, nwarn;
+    const gm_value *registered;    /* names of modules in the order in which the classes register them, or NULL */
     const char *unchecked;         /* a sentence: why its counts were not compared with a class, or NULL */
     gm_symbol *symbol;             /* symbol i + 1 of descriptions */
     uint32_t nsymbol;

@@ -9,7 +9,7 @@ static const gm_field family_field[] = {
     {"like", GM_IS(GM_STRING), false}, {"architecture", GM_IS(GM_LIST), false}, {"classes", GM_IS(GM_MAP), false},
     {"auto", GM_IS(GM_MAP), false}, {"descend", GM_IS(GM_STRING) | GM_IS(GM_NULL), false}, {"base", GM_IS(GM_STRING) | GM_IS(GM_NULL), false}, {"names", GM_IS(GM_MAP), false}, {"defaults", GM_IS(GM_MAP), false},
     {"nullable", GM_IS(GM_LIST), false}, {"aliases", GM_IS(GM_MAP), false}, {"dims", GM_IS(GM_MAP), false},
-    {"each", GM_IS(GM_MAP), false}, {"require", GM_IS(GM_LIST), false}, {"warn", GM_IS(GM_LIST), false}, {"unchecked", GM_IS(GM_STRING), false}, {"symbols", GM_IS(GM_MAP), false},
+    {"each", GM_IS(GM_MAP), false}, {"require", GM_IS(GM_LIST), false}, {"warn", GM_IS(GM_LIST), false}, {"unchecked", GM_IS(GM_STRING), false}, {"registered", GM_IS(GM_LIST), false}, {"symbols", GM_IS(GM_MAP), false},
     {"inputs", GM_IS(GM_MAP), false}, {"buffers", GM_IS(GM_LIST), false}, {"before", GM_IS(GM_LIST), false},
     {"layers", GM_ANY, false}, {"at", GM_IS(GM_STRING), false}, {"layer", GM_IS(GM_LIST), false},
     {"checkpoint", GM_IS(GM_LIST), false}, {"after", GM_IS(GM_LIST), false}, {"stacks", GM_IS(GM_LIST), false}, {"edit", GM_IS(GM_LIST), false},
@@ -264,6 +264,7 @@ static gpumem_status take_manifest(gm_arena *arena, gm_source *src, const gm_man
     take(&src->inputs, root, "inputs", m->path);
     take(&src->base, root, "base", m->path);
     take(&src->unchecked, root, "unchecked", m->path);
+    take(&src->registered, root, "registered", m->path);
     if ((s = entries_merge(arena, &src->autos, gm_value_get(root, "auto"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->dims, gm_value_get(root, "dims"), m->path, err)) != GPUMEM_OK ||
         (s = entries_merge(arena, &src->each, gm_value_get(root, "each"), m->path, err)) != GPUMEM_OK ||

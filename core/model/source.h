@@ -13,7 +13,7 @@ typedef struct gm_source_stack { gm_sourced_list before, layer, after; gm_source
 typedef struct gm_source {
     const gm_manifest *chain[8];
     uint32_t nchain;
-    gm_sourced architecture, classes, descend, defaults, nullable, aliases, symbols, inputs, base, unchecked;
+    gm_sourced architecture, classes, descend, defaults, nullable, aliases, symbols, inputs, base, unchecked, registered;
     gm_entries autos, dims, each, names;
     gm_sourced_list require, warn, buffers, checkpoint;
     gm_source_stack *stack;

@@ -101,22 +101,28 @@ static int add_lines(const gpumem_plan *plan, const sums *s, gpumem_result *out)
     for (uint32_t i = 0; i < plan->nline; i++)
         if (!plan->line[i].sub && (plan->line[i].is == GPUMEM_IS_WEIGHTS || plan->line[i].is == GPUMEM_IS_BUFFERS))
             out->weights += out->line[i];
-    for (unsigned p = 0; p < GM_NPHASE; p++)
-        if (out->phase[p] > out->total)
-            out->total = out->phase[p];
     out->between_steps = out->phase[5];
     return bad;
 }
 
-/* What the walk found on top of what lives all the time. */
+static void highest(gpumem_result *out)
+{
+    out->total = 0;
+    for (unsigned i = 0; i < GM_NPHASE; i++)
+        if (out->phase[i] > out->total)
+            out->total = out->phase[i];
+}
+
+/* What the walk and the optimizer's step have on top of what lives all the time. */
 static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out)
 {
     const gm_peaks *p = plan->peaks[(point->batch == 1) + 2 * (point->tokens == 1)];
     uint64_t peak[GM_NPEAK];
-    int bad;
+    int bad = gm_add_u64(out->phase[2], plan->step, &out->phase[2]);
+    highest(out);
     if (p == NULL)
-        return plan->walk.rules && plan->complete; /* made for other points only */
-    bad = gm_peaks_at(p, plan->rounding, point->batch, point->tokens, peak);
+        return bad | (plan->walk.rules && plan->complete); /* made for other points only */
+    bad |= gm_peaks_at(p, plan->rounding, point->batch, point->tokens, peak);
     if (plan->request.mode == GPUMEM_MODE_INFERENCE) {
         out->cache = peak[GM_PEAK_HELD];
         bad |= gm_add_u64(out->phase[3], peak[GM_PEAK_FORWARD], &out->phase[3]);
@@ -128,10 +134,7 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
     bad |= gm_add_u64(out->phase[0], peak[GM_PEAK_HELD], &out->held_for_backward);
     bad |= gm_add_u64(out->phase[0], peak[GM_PEAK_FORWARD], &out->phase[0]);
     bad |= gm_add_u64(out->phase[1], peak[GM_PEAK_BACKWARD], &out->phase[1]);
-    out->total = 0;
-    for (unsigned i = 0; i < GM_NPHASE; i++)
-        if (out->phase[i] > out->total)
-            out->total = out->phase[i];
+    highest(out);
     return bad;
 }
 

@@ -1,5 +1,6 @@
 /* From a model, a set and a request to a plan: plugins are chosen, asked once, and not needed again. */
 #include "plan/plan.h"
+#include "plan/step.h"
 #include "text/file.h"
 #include "text/lookup.h"
 #include <stdio.h>
@@ -32,6 +33,8 @@ typedef struct gm_planner {
     uint32_t *times;
     gpumem_job job;
     gm_folder folder;
+    gpumem_claim *state; /* the optimizer's claims */
+    uint32_t nstate;
 } gm_planner;
 
 /* ---- choosing ---- */
@@ -282,7 +285,7 @@ static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
 {
     static const gpumem_format fixed[GPUMEM_NFORMATS] = {
         {"f32", 1, {{1, 1, 32, 0}}}, {"i64", 1, {{1, 1, 64, 0}}}, {"i32", 1, {{1, 1, 32, 0}}}, {"bool", 1, {{1, 1, 8, 0}}},
-        {"bf16", 1, {{1, 1, 16, 0}}}, {"c64", 1, {{1, 1, 64, 0}}}};
+        {"bf16", 1, {{1, 1, 16, 0}}}, {"c64", 1, {{1, 1, 64, 0}}}, {"u8", 1, {{1, 1, 8, 0}}}};
     const gm_manifest *from[] = {p->precision.base, p->precision.manifest};
     uint32_t n = GPUMEM_NFORMATS;
     gpumem_status s = GPUMEM_OK;
@@ -460,6 +463,14 @@ static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *
         s = gm_fail(err, GPUMEM_EPLUGIN, c->manifest->path, 0, 0, "%s claims more than there was space for", c->name);
     else
         s = gm_fold_claims(&p->folder, c->name, claim, n, err);
+    if (s == GPUMEM_OK && c == &p->optimizer && n) {
+        p->nstate = n;
+        p->state = gm_arena_zero(p->arena, n, sizeof *claim);
+        if (p->state)
+            memcpy(p->state, claim, n * sizeof *claim);
+        else
+            s = gm_no_memory(err);
+    }
     free(claim);
     return s;
 }
@@ -595,6 +606,21 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+/* What the step makes in passing. */
+static gpumem_status step(gm_planner *p, gpumem_error *err)
+{
+    gpumem_plan *plan = p->plan;
+    const gm_chosen *o = &p->optimizer;
+    const gm_opt_ask ask = {.manifest = o->manifest, .form = step_name[p->job.step], .job = &p->job, .param = o->param, .nparam = o->nparam,
+                             .claim = p->state, .nclaim = p->nstate, .rounding = plan->rounding};
+    size_t n = strlen(plan->warning);
+    bool described;
+    gpumem_status s = gm_plan_step(&ask, &plan->step, &described, err);
+    if (s == GPUMEM_OK && !described && plan->request.implementation && p->job.step != GPUMEM_STEP_FUSED)
+        snprintf(plan->warning + n, sizeof plan->warning - n, "%sthe temporaries of %s's step are not described", n ? "; " : "", o->manifest->id);
+    return s;
+}
+
 static gpumem_status make_times(gm_planner *p, gpumem_error *err)
 {
     const gpumem_description *d = &p->plan->model->d;
@@ -658,6 +684,8 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
             s = walk(p, err);
         if (s == GPUMEM_OK)
             s = claim_all(p, err);
+        if (s == GPUMEM_OK && request->mode == GPUMEM_MODE_TRAINING)
+            s = step(p, err);
     }
     free(p);
     if (s != GPUMEM_OK) {

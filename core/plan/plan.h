@@ -27,7 +27,7 @@ struct gpumem_plan {
     const gpumem_model *model;
     gpumem_request request;
     bool complete;
-    char warning[160];
+    char warning[320];
     bool quantized; /* the config's quantisation chose the precision */
     uint32_t rounding;
     uint64_t tokens; /* default sequence length; 0: the model's positions */

@@ -31,7 +31,7 @@ static void event(void *self, gm_tape *t, uint32_t storage, int sign)
     e.live = w->live;
     if (w->each(w->self, &e)) {
         w->ended = true;
-        t->stop = true;
+        gm_tape_fail(t, GPUMEM_EINTERNAL, "the listener has heard enough");
     }
 }
 

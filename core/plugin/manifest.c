@@ -450,6 +450,7 @@ static const struct { gm_field field; unsigned kinds; } keys[] = {
     {{"implementations", GM_IS(GM_LIST), false}, KIND(OPTIMIZER)},
     {{"torch", TEXT, false}, KIND(OPTIMIZER)},
     {{"rules", TEXT, false}, KIND(ACTIVATION)},
+    {{"step", TEXT, false}, KIND(OPTIMIZER)},
 };
 
 static gpumem_status check_keys(const reader *r, gpumem_kind kind)
@@ -496,17 +497,27 @@ static gpumem_status check_place(const reader *r, gpumem_kind kind, const char *
     return GPUMEM_OK;
 }
 
+/* A file that lies beside the manifest. */
+static gpumem_status check_beside(const reader *r, const char *key)
+{
+    const gm_value *v = gm_value_get(r->root, key);
+    if (v && (strchr(v->v.s, '/') || !*v->v.s || v->v.s[0] == '.'))
+        return gm_value_bad(r->file, key, v, r->err, "'%.64s' is not the name of a file beside the manifest", v->v.s);
+    return GPUMEM_OK;
+}
+
 static gpumem_status check_library(const reader *r)
 {
     const gm_value *library = gm_value_get(r->root, "library"), *use = gm_value_get(r->root, "use"), *rules = gm_value_get(r->root, "rules");
+    gpumem_status status;
     if (library && use)
         return gm_value_bad(r->file, "use", use, r->err, "a plugin has either 'library' or 'use', not both");
-    if (rules && (strchr(rules->v.s, '/') || !*rules->v.s || rules->v.s[0] == '.'))
-        return gm_value_bad(r->file, "rules", rules, r->err, "'%.64s' is not the name of a file beside the manifest", rules->v.s);
+    if ((status = check_beside(r, "rules")) != GPUMEM_OK || (status = check_beside(r, "step")) != GPUMEM_OK)
+        return status;
     if (!library && !use && !rules)
         return gm_value_bad(r->file, "", r->root, r->err, "'library' or 'use' is missing");
-    if (library && (strchr(library->v.s, '/') || !*library->v.s || library->v.s[0] == '.'))
-        return gm_value_bad(r->file, "library", library, r->err, "'%.64s' is not the name of a file beside the manifest", library->v.s);
+    if ((status = check_beside(r, "library")) != GPUMEM_OK)
+        return status;
     if (use && !gm_id_valid(use->v.s))
         return gm_value_bad(r->file, "use", use, r->err, "'%.64s' cannot be an id", use->v.s);
     return GPUMEM_OK;
@@ -566,6 +577,7 @@ static gpumem_status read_plugin(const reader *r)
     gpumem_status status = GPUMEM_OK;
     r->out->library = text_of(r->root, "library");
     r->out->rules = text_of(r->root, "rules");
+    r->out->step = text_of(r->root, "step");
     r->out->sha256 = text_of(r->root, "sha256");
     r->out->use = text_of(r->root, "use");
     r->out->with = gm_value_get(r->root, "with");

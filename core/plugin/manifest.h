@@ -35,6 +35,7 @@ typedef struct gm_manifest {
     const char *library;   /* file name, or NULL */
     const char *sha256;    /* of the library, 64 hexadecimal digits, or NULL */
     const char *rules;   /* file name of the rules of operators, or NULL */
+    const char *step;    /* file name of the programs of an optimizer's step, or NULL */
     const char *use;       /* the plugin of the same kind whose library it uses, or NULL */
     const gm_value *sources; /* a list of strings, or NULL */
     const gm_value *with;    /* values for the parameters of the plugin that it uses, or NULL */

@@ -254,7 +254,9 @@ static void add_into(gm_tape *t, uint32_t *slot, uint32_t g)
     uint32_t in[2], sum;
     unsigned ndim;
     gm_ext dim[GM_TV_DIMS], stride[GM_TV_DIMS];
-    if (*slot == GM_NONE) {
+    if (*slot == GM_NONE || t->failed) {
+        if (*slot != GM_NONE)
+            gm_tv_unref(t, *slot);
         *slot = g;
         return;
     }
@@ -278,7 +280,7 @@ static void gather(gm_tape *t, uint32_t node)
     gm_tape_leaf *l = &t->leaf[t->node[node].leaf];
     uint32_t g = t->node[node].grad[0], own;
     t->node[node].grad[0] = GM_NONE;
-    if (g == GM_NONE)
+    if (g == GM_NONE || t->failed)
         return;
     if (l->has_grad) { /* added in place */
         gm_tv_unref(t, g);

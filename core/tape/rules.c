@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED };
+enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED };
 enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
 
 typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; uint32_t arg[GM_WORD_ARGS]; } expression;
@@ -206,7 +206,7 @@ static uint32_t named(parser *p, const char *s, size_t n)
                                                                       {"bool", GPUMEM_FORMAT_BOOL}, {"bf16", GPUMEM_FORMAT_BF16}, {"c64", GPUMEM_FORMAT_C64}};
     static const struct { const char *name; int kind, op; unsigned nargs; } own[] = {
         {"has", E_HAS, 0, 1}, {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2},
-        {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}};
+        {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"described_in", E_DESCRIBED_IN, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}};
     uint32_t slot = slot_of(p, s, n, false), at;
     if (slot < GM_RULE_NAMES)
         p->rule->read |= UINT64_C(1) << slot;
@@ -744,6 +744,16 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         out->type = GM_ARG_TENSOR;
         out->tv = gm_tv_new(x->t, x->meta[a.num].ndim, x->meta[a.num].dim, x->meta[a.num].dtype);
         return !x->t->stop;
+    case E_DESCRIBED_IN: /* the first result, in another dtype */
+        if (!size_at(x, e.arg[0], &a))
+            return false;
+        if (x->nmeta == 0) {
+            failed(x, "the operator describes no result");
+            return false;
+        }
+        out->type = GM_ARG_TENSOR;
+        out->tv = gm_tv_new(x->t, x->meta[0].ndim, x->meta[0].dim, (uint32_t)a.num);
+        return !x->t->stop;
     case E_AS_DESCRIBED: {
         gm_arg y;
         if (!eval(x, e.arg[0], &y))
@@ -752,7 +762,16 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
             failed(x, "expected a tensor");
             return false;
         }
-        {
+        if (!x->t->tv[y.tv].grad) { /* any part of it, or the same more than once */
+            made[0] = gm_tv_alias(x->t, y.tv);
+            n = made[0] != GM_NONE;
+            if (n) {
+                gm_tv *v2 = &x->t->tv[made[0]];
+                v2->ndim = x->meta[0].ndim;
+                memcpy(v2->dim, x->meta[0].dim, sizeof v2->dim);
+                gm_contiguous_strides(x->t, v2->ndim, v2->dim, v2->stride);
+            }
+        } else {
             gm_arg shaped[2] = {y, {.type = GM_ARG_LIST, .n = x->meta[0].ndim}};
             memcpy(shaped[1].list, x->meta[0].dim, sizeof x->meta[0].dim);
             n = gm_word_run(x->t, gm_word_find("view", 4), 2, shaped, made);

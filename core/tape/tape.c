@@ -336,8 +336,10 @@ uint32_t gm_tv_strided(gm_tape *t, unsigned ndim, const gm_ext *dim, const gm_ex
     uint32_t i;
     if (ndim > GM_TV_DIMS)
         return gm_tape_fail(t, GPUMEM_EINVAL, "a tensor has too many dimensions");
-    memcpy(made.dim, dim, ndim * sizeof *dim);
-    memcpy(made.stride, stride, ndim * sizeof *stride);
+    for (unsigned k = 0; k < ndim; k++) {
+        made.dim[k] = dim[k];
+        made.stride[k] = stride[k];
+    }
     i = gm_tv_slot(t);
     if (i == GM_NONE)
         return i;

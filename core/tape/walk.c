@@ -6,7 +6,7 @@
 
 #define KEPT_REPS 4 /* of a repeated sequence: the first two and the last two; between them everything is linear in the position */
 
-typedef struct held { struct held_one { uint32_t tv; int32_t rep; uint32_t from; } *one; /* from: tensor, or operator */ uint32_t n, max; } held;
+typedef struct held { struct held_one { uint32_t tv; int32_t rep; uint32_t from; bool old; } *one; /* from: tensor, or operator */ uint32_t n, max; } held;
 
 enum { EXPORTED = 1, GIVEN = 2 /* an argument of a step outside of layers: its caller's variable lasts until the step returns */ };
 
@@ -44,7 +44,7 @@ static void hold(gm_walk *w, held *h, uint32_t tv, uint32_t from)
         h->one = now;
         h->max = max;
     }
-    h->one[h->n++] = (struct held_one){gm_tv_ref(&w->t, tv), w->t.rep, from};
+    h->one[h->n++] = (struct held_one){gm_tv_ref(&w->t, tv), w->t.rep, from, false};
 }
 
 static struct skip *skip_at(gm_walk *w, int32_t rep)
@@ -172,9 +172,16 @@ static void drop(gm_walk *w, uint32_t tensor)
 /* A component returns: what it made and what it was given goes, unless a later operator reads it. */
 static void end_step(gm_walk *w, const gpumem_block *b, uint32_t op)
 {
+    uint32_t kept = 0;
     for (uint32_t i = b->tensor0; i < b->tensor0 + b->ntensor; i++)
         if ((w->exported[i] == GIVEN || (w->d->tensor[i].lives == GPUMEM_LIVES_STEP && !w->exported[i])) && w->cur[i] != GM_NONE && (w->last[i] == GM_NONE || w->last[i] <= op))
             drop(w, i);
+    for (uint32_t i = 0; i < w->block.n; i++)
+        if (w->block.one[i].old)
+            release(w, w->block.one[i].tv, w->block.one[i].rep);
+        else
+            w->block.one[kept++] = w->block.one[i];
+    w->block.n = kept;
 }
 
 static void born(gm_walk *w, uint32_t tensor, uint32_t tv)
@@ -216,17 +223,11 @@ static bool ends_stack(const gm_walk *w, uint32_t op)
     return false;
 }
 
-/* A second result takes the name that one of an operator of the same kind had. */
+/* A second result takes the name that one of an operator of the same kind had, when its component returns. */
 static void bound_again(gm_walk *w, uint32_t op)
 {
-    held *h = &w->block;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < h->n; i++)
-        if (h->one[i].from != op && w->d->op[h->one[i].from].kind == w->d->op[op].kind)
-            release(w, h->one[i].tv, h->one[i].rep);
-        else
-            h->one[kept++] = h->one[i];
-    h->n = kept;
+    for (uint32_t i = 0; i < w->block.n; i++)
+        w->block.one[i].old |= w->block.one[i].from != op && w->d->op[w->block.one[i].from].kind == w->d->op[op].kind;
 }
 
 static void run_op(gm_walk *w, uint32_t op, bool again)
@@ -709,7 +710,7 @@ static const char *variant_of(const gpumem_op *op)
 {
     static const char *const linear[] = {NULL, "conv1d"};
     static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
-    static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex"};
+    static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32"};
     static const char *const split[] = {NULL, "heads", "picked", "quarters", "gated"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows", "halved", "complex"};
     static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand"};
     static const char *const router[] = {"softmax", "softmax_top", "deepseek", "mixer"}, *const loss[] = {"causal", "plain", "masked"};

@@ -52,12 +52,41 @@ DERIVE(d_sqrt)
     gm_tv_unref(t, a);
 }
 
-/* clamp: where(mask, grad, 0); the mask is computed anew */
+/* clamp: where((self >= min).logical_and_(self <= max), grad, 0) */
 DERIVE(d_clamp)
 {
-    uint32_t m = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
+    uint32_t zero = gm_tv_new(t, 0, NULL, t->tv[g[0]].dtype), a = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL), b = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
     res[0] = gm_like(t, g[0]);
-    gm_tv_unref(t, m);
+    gm_tv_unref(t, zero);
+    gm_tv_unref(t, b);
+    gm_tv_unref(t, a);
+}
+
+/* clamp_: what it was is cloned before it is overwritten; where(self >= min && self <= max, grad, 0) */
+WORD(clamp_in_place)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    if (node != GM_NONE) {
+        uint32_t old = gm_like(t, x);
+        gm_node_save(t, node, old);
+        gm_tv_unref(t, old);
+    }
+    out[0] = t->stop ? GM_NONE : gm_tv_alias(t, x);
+    if (out[0] != GM_NONE)
+        t->tv[out[0]].view = t->tv[x].view;
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_clamp_in_place)
+{
+    uint32_t zero = gm_tv_new(t, 0, NULL, t->tv[g[0]].dtype), low = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
+    uint32_t high = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
+    res[0] = gm_like2(t, g[0], node->saved[0]);
+    gm_tv_unref(t, high);
+    gm_tv_unref(t, low);
+    gm_tv_unref(t, zero);
 }
 
 /* abs: grad * self.sgn(); log: grad / self; sin, cos: grad * self.cos() */
@@ -454,6 +483,16 @@ DERIVE(d_layer_norm)
     (void)g;
 }
 
+/* cumsum(x, dim): contiguous */
+WORD(cumsum)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    out[0] = t->stop ? GM_NONE : gm_tv_new(t, t->tv[x].ndim, t->tv[x].dim, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
 /* cumsum: grad.flip(dim).cumsum(dim).flip(dim) */
 DERIVE(d_cumsum)
 {
@@ -481,7 +520,7 @@ const gm_word gm_words_elementwise[] = {
     {"sqrt", 1, 1, 0, of_result, d_sqrt},  {"exp", 1, 1, 'h', of_result, d_new_input}, {"log", 1, 1, 'h', of_input, d_new_input},
     {"silu", 1, 1, 0, of_input, d_new_input}, {"gelu", 1, 1, 0, of_input, d_new_input}, {"relu", 1, 1, 0, of_result, d_new_input}, {"gelu_by_hand", 1, 1, 0, gelu_by_hand, d_gelu_by_hand},
     {"tanh", 1, 1, 0, of_result, d_new_input}, {"sigmoid", 1, 1, 0, of_result, d_new_input}, {"softplus", 1, 1, 'h', of_input, d_new_input},
-    {"clamp", 1, 1, 0, of_input, d_clamp}, {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
+    {"clamp", 1, 1, 0, of_input, d_clamp}, {"clamp_in_place", 1, 1, 0, clamp_in_place, d_clamp_in_place}, {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
     {"cos", 1, 1, 0, of_input, d_of_other}, {"add", 2, 2, 0, add, d_add},         {"sub", 2, 2, 0, add, d_sub},
     {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"div_in", 2, 2, 0, div_in, d_div},   {"add_in", 2, 2, 0, add_in, d_add},
     {"detach", 1, 1, 0, detach, NULL},     {"test", 1, 2, 0, test, NULL}, {"maximum", 2, 2, 0, maximum, NULL}, {"mul_complex", 2, 2, 0, mul_complex, d_mul_complex},
@@ -491,6 +530,6 @@ const gm_word gm_words_elementwise[] = {
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},
     {"softmax", 1, 2, 'h', softmax, d_new_input}, {"log_softmax", 1, 2, 'h', softmax, d_new_input}, {"layer_norm", 3, 3, 'h', layer_norm, d_layer_norm},
     {"native_layer_norm", 3, 3, 0, layer_norm, d_layer_norm},
-    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', plain, d_cumsum},
+    {"masked_fill", 2, 2, 0, masked_fill, d_new}, {"cumsum", 1, 2, 'h', cumsum, d_cumsum},
     {NULL, 0, 0, 0, NULL, NULL},
 };

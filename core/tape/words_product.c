@@ -115,7 +115,7 @@ static uint32_t folded(gm_tape *t, uint32_t x)
     return batch_folds(t, x) ? gm_tv_ref(t, x) : gm_tv_new(t, t->tv[x].ndim, t->tv[x].dim, t->tv[x].dtype);
 }
 
-WORD(matmul)
+WORD(bmm)
 {
     uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 2, in), a, b;
     gm_ext dim[GM_TV_DIMS];
@@ -141,7 +141,7 @@ WORD(matmul)
 }
 
 /* The second operand's first. */
-DERIVE(d_matmul)
+DERIVE(d_bmm)
 {
     for (unsigned i = 2; i-- > 0;)
         if (gm_wants(t, node, i)) {
@@ -150,6 +150,30 @@ DERIVE(d_matmul)
             if (res[i] != GM_NONE)
                 t->tv[res[i]].view = true;
         }
+}
+
+/* The view of its batch that the product has given: a gradient whose batch cannot be seen as one dimension is copied. */
+WORD(unfold_batch) { return unfold(t, word, n, arg, out); }
+
+DERIVE(d_unfold_batch)
+{
+    (void)node;
+    res[0] = folded(t, g[0]);
+}
+
+WORD(matmul)
+{
+    gm_arg y = {.type = GM_ARG_TENSOR};
+    (void)word;
+    if (!gm_word_run(t, gm_word_find("bmm", 3), n, arg, &y.tv))
+        return 0;
+    if (t->tv[y.tv].ndim <= 3) {
+        out[0] = y.tv;
+        return 1;
+    }
+    n = gm_word_run(t, gm_word_find("unfold_batch", 12), 1, &y, out);
+    gm_tv_unref(t, y.tv);
+    return n;
 }
 
 /* baddbmm(a, x, y) of [batch, .., ..]: alpha x y + a, which needs no gradient; the products' gradients are scaled. */
@@ -369,7 +393,8 @@ DERIVE(d_efficient)
 }
 
 const gm_word gm_words_product[] = {
-    {"mm", 2, 3, 'l', mm, d_mm}, {"addmm", 2, 3, 'l', addmm, d_addmm}, {"linear", 2, 3, 0, linear, NULL}, {"conv1d", 2, 3, 0, conv1d, NULL}, {"unfold", 1, 1, 0, unfold, d_unfold}, {"matmul", 2, 2, 'l', matmul, d_matmul},
+    {"mm", 2, 3, 'l', mm, d_mm}, {"addmm", 2, 3, 'l', addmm, d_addmm}, {"linear", 2, 3, 0, linear, NULL}, {"conv1d", 2, 3, 0, conv1d, NULL}, {"unfold", 1, 1, 0, unfold, d_unfold}, {"bmm", 2, 2, 'l', bmm, d_bmm},
+    {"unfold_batch", 1, 1, 0, unfold_batch, d_unfold_batch}, {"matmul", 2, 2, 0, matmul, NULL},
     {"baddbmm", 3, 3, 'l', baddbmm, d_baddbmm},
     {"flash", 3, 3, 'l', flash, d_flash}, {"efficient", 3, 3, 0, efficient, d_efficient}, {"conv", 3, 4, 'l', conv, d_conv}, {"solve", 2, 2, 0, solve, d_solve},
     {NULL, 0, 0, 0, NULL, NULL},

@@ -95,6 +95,41 @@ WORD(transpose)
 
 DERIVE(d_transpose) { res[0] = transposed(t, g[0], (int)node->a, (int)node->b); }
 
+/* permute(x, [dims]); the order is kept in the node, four bits a dimension */
+static uint32_t permuted(gm_tape *t, uint32_t x, int64_t order)
+{
+    uint32_t y = gm_tv_alias(t, x);
+    for (unsigned i = 0; y != GM_NONE && i < t->tv[y].ndim; i++) {
+        unsigned k = (unsigned)(order >> (4 * i)) & 15u;
+        t->tv[y].dim[i] = t->tv[x].dim[k];
+        t->tv[y].stride[i] = t->tv[x].stride[k];
+    }
+    return y;
+}
+
+WORD(permute)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    int64_t order = 0, back = 0;
+    UNUSED_WORD;
+    if (arg[1].type != GM_ARG_LIST || arg[1].n != t->tv[x].ndim)
+        gm_tape_fail(t, GPUMEM_EINVAL, "an order that has not as many dimensions as its tensor");
+    for (unsigned i = 0; i < arg[1].n; i++) {
+        uint64_t k = arg[1].list[i].num;
+        if (k >= t->tv[x].ndim) {
+            gm_tape_fail(t, GPUMEM_EINVAL, "a dimension that a tensor does not have");
+            return 0;
+        }
+        order |= (int64_t)k << (4 * i);
+        back |= (int64_t)i << (4 * k);
+    }
+    if (node != GM_NONE && node < t->nnode)
+        t->node[node].a = back;
+    return viewed(t, node, t->stop ? GM_NONE : permuted(t, x, order), out);
+}
+
+DERIVE(d_permute) { res[0] = permuted(t, g[0], node->a); }
+
 /* slice(x, dim, length): a part of a dimension */
 static uint32_t sliced(gm_tape *t, uint32_t x, int d, gm_ext length)
 {
@@ -578,6 +613,6 @@ const gm_word gm_words_shape[] = {
     {"slice", 3, 3, 0, slice, d_whole}, {"every", 3, 3, 0, every, d_whole}, {"select", 2, 2, 0, select_, d_whole}, {"split", 3, 3, 0, split, d_split},
     {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"stack", 2, GM_WORD_ARGS, 0, stack, d_stack}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
     {"new", 1, 2, 0, fresh, NULL}, {"as_complex", 1, 1, 0, as_complex, d_as_complex}, {"as_real", 1, 1, 0, as_real, d_as_real}, {"copy_part", 2, 2, 0, copy_part, d_copy_part}, {"heads", 2, 2, 0, heads, NULL},
-    {"stacked", 2, 2, 0, stacked, d_stack}, {"joined", 2, 2, 0, joined, d_cat}, {"padded", 3, 3, 0, padded, d_pad}, {"put", 3, 3, 0, put, d_put},
+    {"stacked", 2, 2, 0, stacked, d_stack}, {"joined", 2, 2, 0, joined, d_cat}, {"padded", 3, 3, 0, padded, d_pad}, {"permute", 2, 2, 0, permute, d_permute}, {"put", 3, 3, 0, put, d_put},
     {NULL, 0, 0, 0, NULL, NULL},
 };

@@ -340,7 +340,7 @@ typedef struct mlp_spec {
     unsigned flags; /* LINEAR_... */
     int gated, fused, down_norm; /* fused: one matrix for gate and up */
     int learned_act; /* xielu: two parameters and two buffers */
-    int gate_scaled;
+    int gate_scaled, held, cast, product_used;
     uint32_t adapted; /* what is added to gate and up where they are fused; 0 or GPUMEM_NONE: nothing */
 } mlp_spec;
 
@@ -361,7 +361,7 @@ static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x,
         split(e, "gate_up", y, 2, names, size, part);
         hold(e, part[0], GPUMEM_LIVES_STEP);
         hold(e, part[1], GPUMEM_LIVES_STEP);
-        return hold(e, binary(e, GPUMEM_OP_MUL, "product", part[1], activate(e, part[0], m->act)), GPUMEM_LIVES_STEP);
+        return hold(e, binary(e, GPUMEM_OP_MUL, "product", part[1], activate(e, part[0], m->act)), m->product_used ? GPUMEM_LIVES_USE : GPUMEM_LIVES_STEP);
     }
     y = linear(e, join(e, s, module, "gate_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags);
     if (m->gate_scaled) {
@@ -387,6 +387,10 @@ static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t
     if (m->down_norm)
         y = rmsnorm(e, join(e, s, module, "ffn_sub_norm"), y, m->width, GPUMEM_NORM_LLAMA, 1);
     y = dropout(e, "dropout", y, m->dropout);
+    if (m->held)
+        hold(e, y, GPUMEM_LIVES_BLOCK);
+    if (m->cast)
+        y = cast(e, y, GPUMEM_DTYPE_MODEL);
     return linear(e, join(e, s, module, "down_proj"), GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, m->out, m->flags);
 }
 

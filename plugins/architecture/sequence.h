@@ -72,19 +72,31 @@ static inline void part(gpumem_emit *e, const char *name, uint32_t x, unsigned n
         step(e, out[i]);
 }
 
-/* norm(y * silu(gate)), in fp32. */
-static inline uint32_t gated_norm(gpumem_emit *e, const char *module, uint32_t y, uint32_t gate, uint64_t width)
+/* norm(y) * silu(gate) or, before: norm(y * silu(gate)), in fp32; over `width` elements, with a weight for each of `all`. */
+static inline uint32_t gate_norm(gpumem_emit *e, const char *module, uint32_t y, uint32_t gate, uint64_t all, uint64_t width, int before)
 {
     uint32_t in[3], out;
     gpumem_op *op;
     in[0] = y;
-    in[1] = vector(e, module, "weight", GPUMEM_FAMILY_NORM, extent(width, GPUMEM_AXIS_NONE));
+    in[1] = vector(e, module, "weight", GPUMEM_FAMILY_NORM, extent(all, GPUMEM_AXIS_NONE));
     in[2] = gate;
     out = gpumem_emit_same(e, "gated", y);
     op = gpumem_emit_op(e, GPUMEM_OP_RMSNORM, GPUMEM_NORM_GATED, module, 3, in, 1, &out);
-    if (op)
+    if (op) {
         op->attr[0] = (uint32_t)width;
-    return out;
+        op->attr[1] = (uint32_t)before;
+    }
+    return before ? of_dtype(e, out, GPUMEM_DTYPE_F32) : out;
+}
+
+static inline uint32_t gated_norm(gpumem_emit *e, const char *module, uint32_t y, uint32_t gate, uint64_t width)
+{
+    return gate_norm(e, module, y, gate, width, width, 0);
+}
+
+static inline uint32_t gate_before(gpumem_emit *e, const char *module, uint32_t y, uint32_t gate, uint64_t all, uint64_t width)
+{
+    return gate_norm(e, module, y, gate, all, width, 1);
 }
 
 #endif

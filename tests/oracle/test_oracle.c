@@ -159,20 +159,12 @@ END_TEST
 /* ---- memory.jsonl: bytes ---- */
 
 /* Where the table is not the truth.  What it should say is known in each case, and checked. */
-enum { PLUS = 1, AS_FOR_LOOP, UNKNOWN_OPTIMIZER };
-typedef struct exception { const char *optimizer, *implementation, *config, *attention; int how; int64_t plus; const char *reason; } exception;
+enum { AS_FOR_LOOP = 1 };
+typedef struct exception { const char *optimizer, *implementation, *config, *attention; int how; const char *reason; } exception;
 static const exception exceptions[] = {
-    {"adagrad", "foreach", NULL, NULL, AS_FOR_LOOP, 0,
+    {"adagrad", "foreach", NULL, NULL, AS_FOR_LOOP,
      "torch.optim.Adagrad makes its sums in the constructor, before the trace begins, and only its for-loop touches them one by one; foreach "
      "hides them from the tracer: they are as large as with for-loop"},
-    {"muon", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet: one optimizer for the matrices of the blocks, another for the rest"},
-    {"pytorch_optimizer.AdEMAMix", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
-    {"pytorch_optimizer.Adan", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
-    {"pytorch_optimizer.CAME", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
-    {"pytorch_optimizer.SOAP", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
-    {"pytorch_optimizer.ScalableShampoo", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
-    {"pytorch_optimizer.StableAdamW", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
-    {"pytorch_optimizer.Tiger", NULL, NULL, NULL, UNKNOWN_OPTIMIZER, 0, "not there yet"},
 };
 
 static bool matches(const char *pattern, const gm_value *row, const char *key)
@@ -206,11 +198,9 @@ static void remember_adagrad(gm_arena *arena, const gm_value *row, tally *t)
     adagrad[nadagrad++].between = gm_value_get(row, "between_steps")->v.i;
 }
 
-static int64_t corrected(const exception *e, const gm_value *row)
+static int64_t corrected(const gm_value *row)
 {
     int64_t n = gm_value_get(row, "between_steps")->v.i;
-    if (e->how == PLUS)
-        return n + e->plus;
     for (unsigned i = 0; i < nadagrad; i++)
         if (strcmp(adagrad[i].name, string_at(row, "name")) == 0)
             return adagrad[i].between;
@@ -221,27 +211,12 @@ static void memory_row(gm_arena *arena, const gm_value *row, tally *t)
 {
     static const char *const drop[] = {"class", "parameters", "trainable", "weights", "peak_prefill", "after_prefill", "cache", "peak_decode",
         "after_decode", "peak_phase", "peak", "peak_op", "between_steps", "after_forward", "held_for_backward", "kept", "peak_forward",
-        "peak_backward", "after_backward", "peak_step", "after_step", NULL, NULL, NULL};
+        "peak_backward", "after_backward", "peak_step", "after_step", NULL};
     static const char *const exact[] = {"class", "parameters", "trainable", "weights"};
-    const char *leave[sizeof drop / sizeof *drop];
     const exception *e = excepted(row);
     gpumem_text line = {0};
     const gm_value *result;
-    memcpy(leave, drop, sizeof drop);
-    if (e && e->how == UNKNOWN_OPTIMIZER) { /* all but its states can be said */
-        case_of(row, drop, &line);
-        result = ask(arena, row, &line, NULL);
-        if (result)
-            wrong(t, row, "result", "a result", "that the optimizer is unknown");
-        gpumem_text_clear(&line);
-        for (size_t i = 0; i < sizeof drop / sizeof *drop; i++)
-            if (drop[i] == NULL) {
-                leave[i] = "optimizer";
-                leave[i + 1] = "implementation";
-                break;
-            }
-    }
-    case_of(row, leave, &line);
+    case_of(row, drop, &line);
     result = ask(arena, row, &line, t);
     gpumem_text_free(&line);
     if (result == NULL)
@@ -254,12 +229,10 @@ static void memory_row(gm_arena *arena, const gm_value *row, tally *t)
         return;
     }
     t->listed++;
-    if (e->how != UNKNOWN_OPTIMIZER) {
-        if (same(row, result, "between_steps", NULL))
-            wrong(t, row, "between_steps", "as in the table", e->reason);
-        else if (gm_value_get(result, "between_steps")->v.i != corrected(e, row))
-            wrong(t, row, "between_steps", "other bytes", e->reason);
-    }
+    if (same(row, result, "between_steps", NULL))
+        wrong(t, row, "between_steps", "as in the table", e->reason);
+    else if (gm_value_get(result, "between_steps")->v.i != corrected(row))
+        wrong(t, row, "between_steps", "other bytes", e->reason);
 }
 
 START_TEST(memory)
@@ -269,6 +242,15 @@ START_TEST(memory)
     each_row(ORACLE "/memory.jsonl", memory_row, &t);
     report("memory.jsonl", &t);
     ck_assert_uint_eq(t.compared + t.listed, 684);
+}
+END_TEST
+
+START_TEST(optimizers)
+{
+    tally t = {0};
+    each_row(ORACLE "/optimizers.jsonl", memory_row, &t);
+    report("optimizers.jsonl", &t);
+    ck_assert_uint_eq(t.compared, 86);
 }
 END_TEST
 
@@ -578,6 +560,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, params);
     tcase_add_test(c, memory);
+    tcase_add_test(c, optimizers);
     tcase_add_test(c, configs);
     tcase_add_test(c, buffers);
     tcase_add_test(c, catalogue);

@@ -177,6 +177,38 @@ START_TEST(frozen_parameters_have_no_gradient)
 }
 END_TEST
 
+START_TEST(states_of_all_shapes)
+{
+    /* "plain", not rounded: V x H words are 26000 elements, a matrix 40000, a norm 200. */
+    static const struct { const char *optimizer, *implementation; uint64_t bytes; } table[] = {
+        {"muon", "foreach", 2 * L * H * H + 2 * 2 * (V * H + L * H)}, /* the matrices; AdamW: words and norms */
+        {"muon", "fused", 2 * L * H * H + 2 * 2 * (V * H + L * H) + 4 * (1 + L)},
+        {"adamw-8bit", NULL, 2 * (V * H + 4 * 102 + L * (H * H + 4 * 157 + 4 * H)) + 2 * 4 * 256}, /* norms are below 4096 */
+        {"paged-adamw-8bit", NULL, 2 * (V * H + 4 * 102 + L * (H * H + 4 * 157 + 4 * H)) + 2 * 4 * 256},
+        {"paged-adamw", NULL, 2 * 4 * PARAMETERS},
+        {"galore", "for-loop", 2 * L * 3 * 128 * H + 2 * 2 * (V * H + L * H)},
+        {"soap", NULL, 2 * 2 * PARAMETERS + 2 * 2 * (V * V + H * H + L * 2 * H * H)},
+        {"scalable-shampoo", NULL, 2 * 2 * PARAMETERS + 2 * 4 * (V * V + H * H + L * 2 * H * H)}, /* norms are no larger than a block */
+    };
+    gpumem_model *m = model_of("{\"model_type\": \"small\"}");
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        gpumem_plan *p = plan_of(m, "plain", (gpumem_request){.optimizer = table[i].optimizer, .implementation = table[i].implementation});
+        gpumem_result r = result_of(p, 1, 1);
+        ck_assert_msg(part(p, &r, "optimizer") == table[i].bytes, "%s: %llu, not %llu", table[i].optimizer,
+                      (unsigned long long)part(p, &r, "optimizer"), (unsigned long long)table[i].bytes);
+        gpumem_plan_free(p);
+    }
+    gpumem_model_free(m);
+    m = model_of("{\"model_type\": \"small\", \"vocab_size\": 500}"); /* 100000 elements of words: they are paged */
+    gpumem_plan *p = plan_of(m, "plain", (gpumem_request){.optimizer = "paged-adamw"});
+    gpumem_result r = result_of(p, 1, 1);
+    ck_assert_uint_eq(part(p, &r, "optimizer"), 2 * 4 * (PARAMETERS - V * H));
+    gpumem_plan_free(p);
+    gpumem_model_free(m);
+    plan_fails("plain", (gpumem_request){.optimizer = "sparse-adam"}, GPUMEM_EUNSUP, "take adam");
+}
+END_TEST
+
 /* ---- formats of several parts --------------------------------------------------------------------------------------------------- */
 
 static void precision(const char *id, const char *format)
@@ -813,6 +845,7 @@ int main(void)
     tcase_add_test(c, rounding);
     tcase_add_test(c, precisions);
     tcase_add_test(c, frozen_parameters_have_no_gradient);
+    tcase_add_test(c, states_of_all_shapes);
     c = tcase_of(s, "formats", setup, host_drop);
     tcase_add_test(c, formats);
     tcase_add_test(c, bytes_are_whole);

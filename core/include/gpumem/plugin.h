@@ -114,9 +114,10 @@ enum { /* how long the reference code holds an activation: to its last use, or u
     GPUMEM_LIVES_USE, GPUMEM_LIVES_STEP, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_MODEL,
     GPUMEM_LIVES_CALLER, GPUMEM_LIVES_END
 };
-enum { /* of the layers that a tensor stands for; the host sets tags, from name patterns */
+enum { /* of the layers that a tensor stands for; the host sets tags, from name patterns, but for FIXED */
     GPUMEM_TAG_FROZEN = 1, /* does not train */
-    GPUMEM_TAG_WIDE = 2    /* a quantised config keeps its module as it is */
+    GPUMEM_TAG_WIDE = 2,   /* a quantised config keeps its module as it is */
+    GPUMEM_TAG_FIXED = 4   /* its component says that it never trains, and has tagged it FROZEN too */
 };
 
 enum { /* phases of a step, as bits */
@@ -132,19 +133,20 @@ typedef struct gpumem_tensor {
     uint8_t role, family, dtype, ndim;
     uint32_t storage; /* the tensor whose bytes it shares (views, tied weights), or GPUMEM_NONE: bytes of its own */
     uint8_t scope, lives, phases, part; /* part: the host fills it in; phases: 0 all, else where an extent holds that differs by phase */
-    uint16_t tag, reserved2;
+    uint16_t tag, order; /* order: the parameters of a block are in model.parameters() by it, then as they are here; the host fills it in */
     gpumem_dim dim[GPUMEM_MAX_DIMS]; /* outermost first; a scalar has none */
 } gpumem_tensor;
 
 /* Operators of the reference implementation; grows at the tail.  Operands: inputs, then outputs.  What autograd keeps
  * of each, and what exists while it runs, is the activation plugin's to say.  attr[] by kind:
  *   RMSNORM, LAYERNORM  variant: enum gpumem_norm
- *   ROTARY              in: x..., cos, sin; variant: enum gpumem_rotary; attr: [0] rotated width, [1] width of a head
+ *   ROTARY              in: x..., cos, sin; variant: enum gpumem_rotary; attr: [0] rotated width, [1] width of a head, [2] 1 if there is no part that is not rotated
  *   VIEW                attr: [0] heads that the last dimension is parted into, or 0, [1] 1: all dimensions but the last become one
  *   ATTENTION           in: q, k, v [, bias] [, sinks]; attr: [0] heads, [1] kv heads, [2] q and k width, [3] v width,
  *                       [4] window or 0, [5] causal, [6] 1 if soft capped, [7] dropout in 1/1000000
  *   EMBED, SCALE        attr[0]: 1 if the result is what the model's own embedding of tokens returns
  *   ACT                 variant: enum gpumem_act
+ *   CAST                attr[0]: 1 if nothing changes but how long it is held
  *   DROPOUT             attr[0]: probability in 1/1000000
  *   ROUTE               in: x, W [, bias]; out: weights, indices [, logits]; variant: enum gpumem_router; attr: [0] experts,
  *                       [1] top, [2] groups or 0, [3] groups that are kept, [4] 1: weights are divided by their sum, [5] logits:
@@ -172,7 +174,7 @@ enum {
 enum gpumem_norm { GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5, GPUMEM_NORM_GATED, GPUMEM_NORM_PLAIN, GPUMEM_NORM_LATE, GPUMEM_NORM_WIDE };
 enum gpumem_rotary {
     GPUMEM_ROTARY_HALF, GPUMEM_ROTARY_CAT, GPUMEM_ROTARY_INTERLEAVE, GPUMEM_ROTARY_PARTS, GPUMEM_ROTARY_EACH, GPUMEM_ROTARY_BOTH, GPUMEM_ROTARY_PAIRS,
-    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK, GPUMEM_ROTARY_TOKENS, GPUMEM_ROTARY_HALVES, GPUMEM_ROTARY_COMPLEX
+    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK, GPUMEM_ROTARY_TOKENS, GPUMEM_ROTARY_HALVES, GPUMEM_ROTARY_COMPLEX, GPUMEM_ROTARY_HALF_FP32
 };
 enum gpumem_linear { GPUMEM_LINEAR_PLAIN, GPUMEM_LINEAR_CONV1D /* weight [in, out] */ };
 enum gpumem_split { GPUMEM_SPLIT_PARTS, GPUMEM_SPLIT_HEADS /* of each head, heads first */, GPUMEM_SPLIT_PICKED /* of each head, picked one by one */,
@@ -464,7 +466,10 @@ typedef struct gpumem_architecture_ops {
 #define GPUMEM_MAX_FORMAT_PARTS 4
 typedef struct gpumem_format_part { uint32_t rows, cols, bits, fixed; } gpumem_format_part;
 typedef struct gpumem_format { const char *name; uint32_t npart; gpumem_format_part part[GPUMEM_MAX_FORMAT_PARTS]; } gpumem_format;
-enum { GPUMEM_FORMAT_F32, GPUMEM_FORMAT_I64, GPUMEM_FORMAT_I32, GPUMEM_FORMAT_BOOL, GPUMEM_FORMAT_BF16, GPUMEM_FORMAT_C64, GPUMEM_NFORMATS }; /* always the first */
+enum { /* always the first */
+    GPUMEM_FORMAT_F32, GPUMEM_FORMAT_I64, GPUMEM_FORMAT_I32, GPUMEM_FORMAT_BOOL, GPUMEM_FORMAT_BF16, GPUMEM_FORMAT_C64, GPUMEM_FORMAT_U8,
+    GPUMEM_NFORMATS
+};
 
 enum {
     GPUMEM_IS_WEIGHTS, GPUMEM_IS_BUFFERS, GPUMEM_IS_GRADIENTS, GPUMEM_IS_OPTIMIZER, GPUMEM_IS_ACTIVATIONS, GPUMEM_IS_CACHE,

@@ -148,46 +148,56 @@ static uint32_t project(const gpumem_args *args, uint32_t x, uint64_t width, gpu
     return binary(e, GPUMEM_OP_MUL, "multiplied", y, gpumem_emit_tensor(e, "mup_vector", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 3, dim));
 }
 
+/* The result, and what the module's own names hold until it returns: what was convolved, rates. */
 static uint32_t run_heads(const gpumem_args *args, uint32_t x, uint32_t dt, gpumem_emit *e)
 {
-    static const char *const names[] = {"hidden", "B", "C"};
-    uint64_t inner = size_of(args, MAMBA2_INNER), heads = size_of(args, MAMBA2_HEADS), groups = size_of(args, MAMBA2_GROUPS), size[3];
-    scan_spec s = {GPUMEM_SCAN_MAMBA2, heads, inner / heads, size_of(args, MAMBA2_STATE), groups, size_of(args, MAMBA2_CHUNK)};
-    uint32_t operand[7], piece[3], y;
-    size[0] = inner;
-    size[1] = size[2] = groups * s.columns;
-    part(e, "convolved", x, 3, names, size, piece);
-    operand[0] = piece[0];
+    uint64_t inner = size_of(args, MAMBA2_INNER), heads = size_of(args, MAMBA2_HEADS);
+    gpumem_dim dim[3], all = extent(heads, GPUMEM_AXIS_HEADS);
+    uint32_t operand[7], made[3];
+    gpumem_op *op;
+    dim[0] = last_of(e, x);
+    dim[1] = extent(1, GPUMEM_AXIS_NONE);
+    dim[2] = extent(size_of(args, MAMBA2_KERNEL), GPUMEM_AXIS_NONE);
+    operand[0] = x;
     operand[1] = dt;
-    operand[2] = own(e, "A_log", heads, 0, 0);
-    operand[3] = piece[1];
-    operand[4] = piece[2];
-    operand[5] = own(e, "D", heads, 0, 0);
-    operand[6] = own(e, "dt_bias", heads, 0, 0);
-    y = of_dtype(e, gpumem_emit_same(e, "scanned", piece[0]), GPUMEM_DTYPE_F32);
-    return scan(e, &s, 7, operand, y);
+    operand[2] = gpumem_emit_tensor(e, "conv1d.weight", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, 3, dim);
+    operand[6] = flag_of(args, MAMBA2_CONV_BIAS) ? vector(e, "conv1d", "bias", GPUMEM_FAMILY_BIAS, dim[0]) : GPUMEM_NONE;
+    operand[3] = own(e, "A_log", heads, 0, 0);
+    operand[4] = own(e, "D", heads, 0, 0);
+    operand[5] = own(e, "dt_bias", heads, 0, 0);
+    made[0] = of_dtype(e, gpumem_emit_like(e, "scanned", x, extent(inner, GPUMEM_AXIS_CHANNEL)), GPUMEM_DTYPE_F32);
+    made[1] = step(e, gpumem_emit_same(e, "convolved", x));
+    made[2] = step(e, gpumem_emit_tensor(e, "rates", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 1, &all));
+    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, GPUMEM_SCAN_MAMBA2, "scan", 7, operand, 3, made);
+    if (op) {
+        op->attr[0] = (uint32_t)heads;
+        op->attr[1] = (uint32_t)(inner / heads);
+        op->attr[2] = (uint32_t)size_of(args, MAMBA2_STATE);
+        op->attr[3] = (uint32_t)size_of(args, MAMBA2_GROUPS);
+        op->attr[4] = (uint32_t)size_of(args, MAMBA2_CHUNK);
+    }
+    return made[0];
 }
 
 static DESCRIBE(mamba2_describe)
 {
     static const char *const names[] = {"gate", "hidden_B_C", "dt"};
     uint64_t inner = size_of(args, MAMBA2_INNER), heads = size_of(args, MAMBA2_HEADS), groups = size_of(args, MAMBA2_GROUPS), size[3];
-    uint32_t act = activation_of(args->param[MAMBA2_ACT].v.s), piece[3], x, y;
+    uint32_t act = activation_of(args->param[MAMBA2_ACT].v.s), piece[3], y;
     if (act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     size[0] = inner;
     size[1] = inner + 2 * groups * size_of(args, MAMBA2_STATE);
     size[2] = heads;
     part(e, "projected", project(args, in[0], size[0] + size[1] + size[2], e), 3, names, size, piece);
-    x = activate(e, convolve(e, "conv1d", piece[1], size_of(args, MAMBA2_KERNEL), flag_of(args, MAMBA2_CONV_BIAS)), act);
     state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, size[1], size_of(args, MAMBA2_KERNEL));
     state(e, "ssm_state", in[0], GPUMEM_DTYPE_F32, heads * (inner / heads), size_of(args, MAMBA2_STATE));
-    y = run_heads(args, x, piece[2], e);
+    y = run_heads(args, piece[1], piece[2], e);
     if (flag_of(args, MAMBA2_NORM))
-        y = gated_norm(e, "norm", y, piece[0], inner);
+        y = gate_before(e, "norm", y, piece[0], inner, inner / groups);
     else
         y = of_dtype(e, binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, piece[0], GPUMEM_ACT_SILU)), GPUMEM_DTYPE_F32);
-    y = cast(e, y, GPUMEM_DTYPE_MODEL);
+    y = cast(e, hold(e, y, GPUMEM_LIVES_STEP), GPUMEM_DTYPE_MODEL);
     out[0] = matrix(e, "out_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, flag_of(args, MAMBA2_OUT_BIAS) ? LINEAR_BIAS : 0);
     return (gpumem_status)e->status;
 }

@@ -10,7 +10,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("rope", "rotated width of a head; null: all of it"),
     WORD("rotary", "'half'", "half (all of a head); cat (a part, put together with the rest); interleave (pairs); parts (cat, its parts are the attention's own "
                             "variables: models/phi); each (cat, q before k: models/phi3); both (cat, once both are rotated: models/nemotron); pairs (tables are repeated: "
-                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); without cos and sin: not at all"),
+                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); half_fp32 (half, in fp32: models/modernbert); none, and without cos and sin: not at all"),
     FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
     WORD("qkv_layout", "'parts'", "rows of that matrix: parts (all of q, k, v), heads (q, k, v of each head: models/gpt_neox), picked (the same, picked one by one: models/bloom) or quarters (of four groups of heads, copied: models/codegen)"),
     SIZE_OR_NULL("qkv_width", "rows of that matrix; null: what its parts need, and no other could run"),
@@ -21,6 +21,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("v_scaled", "false", "v is scaled by an operator of its own (models/mimo_v2_flash)"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
     {"k_bias", GPUMEM_TYPE_BOOL, 1, "null", 0, 0, "k has a bias; null: as q and v (models/whisper: it has none)"},
+    FLAG("qkv_clipped", "false", "q, k and v are clamped in place (models/olmo)"),
     FLAG("o_bias", "false", "the output matrix has a bias"),
     WORD("qk_norm", "'none'", "norms of q and k: none; head (RMS of each head), full (RMS over all heads), layer (layer norm of each head), "
                               "matrix (layer norm of each head, a weight for all of them), each (a layer norm of its own for each head)"),
@@ -47,6 +48,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
+enum { ROTARY_NONE = GPUMEM_ROTARY_HALF_FP32 + 1 }; /* behind those of enum gpumem_rotary */
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
@@ -54,7 +56,7 @@ typedef struct attention_spec {
     int rotary, norm, style, affine, layout, scores;
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
-    uint32_t q, k, v, gate;
+    uint32_t q, k, v, gate, weights;
     int gating;
 } attention_spec;
 
@@ -62,7 +64,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "none", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
@@ -77,7 +79,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->style = rms_style_of(args, ATTENTION_NORM_STYLE);
     s->affine = flag_of(args, ATTENTION_QK_NORM_AFFINE);
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
-    s->gate = GPUMEM_NONE;
+    s->gate = s->weights = GPUMEM_NONE;
     s->gating = choice_of(args, ATTENTION_GATE, gates);
     s->layout = choice_of(args, ATTENTION_LAYOUT, layouts); /* in the order of enum gpumem_split */
     s->scores = choice_of(args, ATTENTION_SCORES, scores);  /* in the order of enum gpumem_scores */
@@ -88,7 +90,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens");
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, half_fp32");
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style < 0)
@@ -182,6 +184,15 @@ static uint32_t scaled(gpumem_emit *e, const char *name, uint32_t x)
     return y;
 }
 
+static uint32_t clipped(gpumem_emit *e, uint32_t x)
+{
+    uint32_t y = view_of(e, gpumem_emit_same(e, "clipped", x), x), rule = gpumem_emit_string(e, "x\n  y = clamp_in_place(x)\n  return y\n");
+    gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, "clip", x, GPUMEM_NONE, y);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return y;
+}
+
 static uint32_t layer_of_heads(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, const attention_spec *s)
 {
     char name[PATH_ROOM];
@@ -204,14 +215,19 @@ static uint32_t one_by_one(gpumem_emit *e, const char *module, uint32_t x, uint6
 {
     enum { GROUP = GPUMEM_MAX_OPERANDS - 1 };
     gpumem_dim width = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
-    uint32_t part[GROUP], group[GROUP], ngroup = 0;
+    uint32_t part[GROUP], group[GROUP], ngroup = 0, rule;
     if (heads > GROUP * GROUP)
         return gpumem_emit_fail(e, GPUMEM_EUNSUP);
+    rule = gpumem_emit_string(e, "x : width\n  y = slice(x, -1, width)\n  return y\n");
     for (uint64_t i = 0; i < heads; i++) {
         char name[PATH_ROOM], number[16];
         uint32_t head = view_of(e, gpumem_emit_like(e, "head", x, width), x), n = (uint32_t)(i % GROUP) + 1;
         uint32_t w = vector(e, join(e, name, module, decimal(number, i)), "weight", GPUMEM_FAMILY_NORM, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM));
-        operate(e, GPUMEM_OP_VIEW, 0, "head", x, GPUMEM_NONE, head);
+        gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, "head", x, GPUMEM_NONE, head);
+        if (op && e->status == GPUMEM_OK) {
+            op->attr[0] = (uint32_t)s->dim;
+            op->rule = rule;
+        }
         part[n - 1] = gpumem_emit_same(e, "head", head);
         operate(e, GPUMEM_OP_LAYERNORM, GPUMEM_NORM_PLAIN, module, head, w, part[n - 1]);
         if (n == GROUP || i + 1 == heads) {
@@ -235,6 +251,8 @@ static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_
         return one_by_one(e, module, x, heads, s);
     if (s->norm == NORM_FULL)
         return rmsnorm(e, module, x, extent(width, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
+    if (s->norm == NORM_MATRIX)
+        return layer_of_heads(e, module, x, heads, s);
     y = e->status == GPUMEM_OK && e->tensor[x].ndim > 3 ? x : by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
     if (s->norm == NORM_HEAD)
         return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), (unsigned)s->style, s->affine);
@@ -249,13 +267,13 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
     operand[1] = s->k;
     operand[2] = table[0];
     operand[3] = table[1];
-    if (s->rotary == GPUMEM_ROTARY_CAT || s->rotary == GPUMEM_ROTARY_INTERLEAVE || s->rotary == GPUMEM_ROTARY_PARTS) { /* what was projected stays: its parts are views of it */
+    if (s->rotary == GPUMEM_ROTARY_CAT || s->rotary == GPUMEM_ROTARY_INTERLEAVE || s->rotary == GPUMEM_ROTARY_PARTS || s->rotary == GPUMEM_ROTARY_TOKENS) { /* what was projected stays: its parts are views of it */
         hold(e, s->q, GPUMEM_LIVES_STEP);
         hold(e, s->k, GPUMEM_LIVES_STEP);
     }
     s->q = rotated[0] = gpumem_emit_same(e, "q_rotated", s->q);
     s->k = rotated[1] = gpumem_emit_same(e, "k_rotated", s->k);
-    if (s->rotary == GPUMEM_ROTARY_PARTS) {
+    if (s->rotary == GPUMEM_ROTARY_PARTS || s->rotary == GPUMEM_ROTARY_TOKENS) {
         gpumem_dim part = extent(size_or(args, ATTENTION_ROPE, s->dim), GPUMEM_AXIS_HEAD_DIM);
         for (; n < 4; n++)
             rotated[n] = hold(e, gpumem_emit_like(e, "rotated_part", rotated[n - 2], part), GPUMEM_LIVES_STEP);
@@ -265,6 +283,7 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
     {
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
         op->attr[1] = (uint32_t)s->dim;
+        op->attr[2] = is_null(args, ATTENTION_ROPE);
     }
 }
 
@@ -282,9 +301,22 @@ static void repeat(attention_spec *s, gpumem_emit *e)
     s->kv = s->heads;
 }
 
+/* What the attention's code gives back besides, and what its variables hold until it returns: [batch, heads, tokens, tokens]. */
+static uint32_t of_pairs(gpumem_emit *e, const char *name, uint32_t like, const attention_spec *s, unsigned lives)
+{
+    gpumem_dim dim[4];
+    if (e->status != GPUMEM_OK)
+        return GPUMEM_NONE;
+    dim[0] = e->tensor[like].dim[0];
+    dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[2] = dim[3] = e->tensor[like].dim[1];
+    return hold(e, gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), lives);
+}
+
 static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, attention_spec *s, gpumem_emit *e)
 {
-    uint32_t operand[5], y, copied;
+    uint32_t operand[5], y, copied, result[4];
+    unsigned nresult = 1;
     gpumem_op *op;
     operand[0] = s->q;
     operand[1] = s->k;
@@ -294,7 +326,14 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
     for (unsigned i = 0; i < 3; i++)
         hold(e, operand[i], GPUMEM_LIVES_STEP);
     y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
-    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, (unsigned)s->scores, "attention", 5, operand, 1, &y);
+    result[0] = y;
+    if (s->scores == GPUMEM_SCORES_ALIBI || s->scores == GPUMEM_SCORES_WIDE)
+        result[nresult++] = s->weights = of_pairs(e, "weights", like, s, GPUMEM_LIVES_BLOCK);
+    if (s->scores == GPUMEM_SCORES_ALIBI) {
+        result[nresult++] = of_pairs(e, "scores", like, s, GPUMEM_LIVES_STEP);
+        result[nresult++] = of_pairs(e, "masked", like, s, GPUMEM_LIVES_STEP);
+    }
+    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, (unsigned)s->scores, "attention", 5, operand, nresult, result);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->kv;
@@ -371,8 +410,8 @@ static uint32_t own_bias(const gpumem_args *args, const uint32_t *in, const atte
     dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
     dim[2] = e->tensor[in[0]].dim[e->tensor[in[0]].ndim - 2];
     dim[3] = e->tensor[keys].dim[e->tensor[keys].ndim - 2];
-    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_BLOCK);
-    make_new(e, "zero_bias", GPUMEM_NONE, y);
+    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_STACK);
+    make_new(e, "zero_bias", s->q, y);
     return y;
 }
 
@@ -389,6 +428,11 @@ DESCRIBE(attention_describe)
     if (s.gating == GATE_SIGMOID && s.gate == GPUMEM_NONE)
         s.gate = gate_of(args, in[0], &s, e);
     adapt(in + 5, &s, e);
+    if (flag_of(args, ATTENTION_QKV_CLIPPED)) {
+        s.q = clipped(e, s.q);
+        s.k = clipped(e, s.k);
+        s.v = clipped(e, s.v);
+    }
     if (flag_of(args, ATTENTION_K_SCALED))
         s.k = scaled(e, "k_scaled", s.k);
     if (flag_of(args, ATTENTION_V_SCALED))
@@ -399,7 +443,7 @@ DESCRIBE(attention_describe)
         repeat(&s, e);
     if (s.layout == GPUMEM_SPLIT_PICKED)
         heads_first_all(&s, e);
-    if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE)
+    if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE && s.rotary != ROTARY_NONE)
         rotate(args, in + 1, &s, e);
     if (s.layout == GPUMEM_SPLIT_QUARTERS)
         heads_first_all(&s, e);
@@ -417,5 +461,6 @@ DESCRIBE(attention_describe)
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
     out[0] = finish(args, y, width, &s, e);
+    out[2] = s.weights;
     return (gpumem_status)e->status;
 }

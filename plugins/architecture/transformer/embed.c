@@ -74,6 +74,20 @@ DESCRIBE(positions_describe)
     return (gpumem_status)e->status;
 }
 
+const gpumem_paramdef slopes_params[SLOPES_N] = {
+    SIZE("heads", NULL, "heads"),
+};
+
+/* models/bloom, _get_alibi_slopes: a number for each head, held by the decoder. */
+DESCRIBE(slopes_describe)
+{
+    gpumem_dim heads = extent(size_of(args, SLOPES_HEADS), GPUMEM_AXIS_HEADS);
+    uint32_t y = gpumem_emit_tensor(e, "slopes", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 1, &heads);
+    (void)out;
+    make_new(e, "slopes", in[0], hold(e, y, GPUMEM_LIVES_STACK));
+    return (gpumem_status)e->status;
+}
+
 /* Ids that are counted along a mask of ones, or that a number was added to. */
 static uint32_t counted(gpumem_emit *e, uint32_t x)
 {
@@ -94,8 +108,8 @@ static uint32_t shifted(gpumem_emit *e, uint32_t ids)
 enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK };
 
 /* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it; gather, [1, tokens]
- * that are seen as each; added, arange that the model holds, and their sums with the offset; mask, counted along a mask of ones. */
-static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, uint64_t positions)
+ * that are seen as each; added, arange and its sums with the offset; mask, counted along a mask of ones. */
+static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, int held, uint64_t positions)
 {
     gpumem_dim dim[2];
     uint32_t y, buffer;
@@ -116,7 +130,7 @@ static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, uint64_t posi
         return y;
     }
     if (kind == IDS_ADDED) {
-        buffer = unpassed(e, count_tokens(e, x));
+        buffer = unpassed(e, hold(e, count_tokens(e, x), held ? GPUMEM_LIVES_STACK : GPUMEM_LIVES_USE));
         y = token_ids(e, x, extent(1, GPUMEM_AXIS_NONE));
         make_new(e, "ids", buffer, y);
         return y;
@@ -137,14 +151,17 @@ const gpumem_paramdef position_params[POSITION_N] = {
     WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types), buffer (position_ids: models/bert), "
                                      "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) or mask (counted along a mask of ones: models/opt)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
-    WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns) "
-                                      "or table (the ids only as long as they are needed)"),
+    WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns), "
+                                      "table (the ids only as long as they are needed) or model (until the decoder returns, but layers are not given the ids)"),
+    FLAG("position_frozen", "false", "the table never trains (models/pegasus)"),
+    FLAG("mask_held", "false", "the decoder holds a mask of ones [batch, tokens] in fp32 besides (models/pegasus)"),
 };
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", NULL}, *const lives[] = {"stack", "block", "table", NULL};
-    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE}, of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK};
+    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", NULL}, *const lives[] = {"stack", "block", "table", "model", NULL};
+    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK};
+    static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK};
     gpumem_dim dim[3], table[2];
     uint32_t operand[2], y;
     int held = choice_of(args, POSITION_LIVES, lives);
@@ -153,10 +170,16 @@ DESCRIBE(position_describe)
     if (kind < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask");
     if (held < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
     table[1] = last_of(e, in[0]);
-    operand[0] = hold(e, position_ids(e, in[0], kind, table[0].size), of_ids[held]);
+    operand[0] = hold(e, position_ids(e, in[0], kind, held == 3, table[0].size), kind == IDS_ADDED ? GPUMEM_LIVES_USE : of_ids[held]);
+    if (flag_of(args, POSITION_ONES) && e->status == GPUMEM_OK) {
+        uint32_t ones = of_dtype(e, token_ids(e, in[0], e->tensor[in[0]].dim[0]), GPUMEM_DTYPE_F32);
+        make_new(e, "ones", GPUMEM_NONE, ones);
+    }
+    if (held == 3)
+        unpassed(e, operand[0]);
     if (e->status != GPUMEM_OK)
         return (gpumem_status)e->status;
     if (flag_of(args, POSITION_ADDED))
@@ -170,6 +193,8 @@ DESCRIBE(position_describe)
         operand[1] = gpumem_emit_tensor(e, buffer, GPUMEM_ROLE_BUFFER, 0, flag_of(args, POSITION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 2, table);
     else
         operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, table[0], table[1]);
+    if (flag_of(args, POSITION_FROZEN) && operand[1] < e->ntensor)
+        e->tensor[operand[1]].tag |= GPUMEM_TAG_FROZEN | GPUMEM_TAG_FIXED;
     y = hold(e, gpumem_emit_tensor(e, "positions", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), of_table[held]);
     gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "positions", 2, operand, 1, &y);
     out[0] = binary(e, GPUMEM_OP_ADD, "placed", in[0], y);

@@ -50,7 +50,7 @@ uint32_t distance_bias(gpumem_emit *e, const char *module, uint32_t x, uint64_t 
     dim[3] = dim[2] = dim[1];
     dim[1] = width;
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
-    bias = hold(e, view_of(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), y), GPUMEM_LIVES_BLOCK);
+    bias = hold(e, view_of(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), y), GPUMEM_LIVES_STACK);
     make_new(e, "distance_bias", y, bias);
     return bias;
 }
@@ -101,6 +101,18 @@ DESCRIBE(concat_describe)
         width += in[i] == GPUMEM_NONE ? 0 : last_of(e, in[i]).size;
     out[0] = gpumem_emit_like(e, "concat", in[0], extent(width, GPUMEM_AXIS_NONE));
     gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "concat", 3, in, 1, out);
+    return (gpumem_status)e->status;
+}
+
+/* An operator that reads x and makes nothing. */
+DESCRIBE(release_describe)
+{
+    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_OTHER, 0, "release", 1, in, 0, NULL);
+    uint32_t rule = gpumem_emit_string(e, "x\n  del x\n");
+    (void)args;
+    (void)out;
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
     return (gpumem_status)e->status;
 }
 

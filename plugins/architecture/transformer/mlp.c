@@ -70,6 +70,9 @@ const gpumem_paramdef mlp_params[MLP_N] = {
     REAL_OR_NULL("mlp_dropout", "dropout before the last matrix"),
     FLAG("gate_scaled", "false", "the gate is scaled by an operator of its own (models/falcon_h1)"),
     FLAG("down_norm", "false", "an RMS norm before the last matrix (models/bitnet)"),
+    FLAG("mlp_held", "false", "what is between its matrices is held until the layer returns (models/bert: they are modules of their own)"),
+    FLAG("mlp_cast", "false", "what is between its matrices is cast to the dtype of the last one (models/t5)"),
+    FLAG("mlp_product_held", "true", "where gate and up are one matrix, their product is held until it returns (models/phi3; models/modernbert: it is not)"),
 };
 
 DESCRIBE(mlp_describe)
@@ -86,6 +89,9 @@ DESCRIBE(mlp_describe)
     m.gate_scaled = flag_of(args, MLP_GATE_SCALED);
     m.adapted = in[1];
     m.down_norm = flag_of(args, MLP_DOWN_NORM);
+    m.held = flag_of(args, MLP_HELD);
+    m.cast = flag_of(args, MLP_CAST);
+    m.product_used = !flag_of(args, MLP_PRODUCT_HELD);
     m.learned_act = strcmp(args->param[MLP_ACT].v.s, "xielu") == 0;
     if (m.act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
