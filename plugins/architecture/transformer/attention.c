@@ -48,7 +48,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
-enum { ROTARY_NONE = GPUMEM_ROTARY_HALVES + 1, ROTARY_HALF_FP32, ROTARY_PAIRS_WIDE }; /* behind those of enum gpumem_rotary that it has */
+enum { ROTARY_NONE = GPUMEM_ROTARY_PAIRS_WIDE + 1 }; /* behind those of enum gpumem_rotary */
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
@@ -64,7 +64,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "none", "half_fp32", "pairs_wide", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "pairs_wide", "none", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
@@ -278,7 +278,7 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
         for (; n < 4; n++)
             rotated[n] = hold(e, gpumem_emit_like(e, "rotated_part", rotated[n - 2], part), GPUMEM_LIVES_STEP);
     }
-    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, s->rotary >= ROTARY_HALF_FP32 ? (unsigned)(s->rotary - ROTARY_HALF_FP32) + GPUMEM_ROTARY_HALF_FP32 : (unsigned)s->rotary, "rotary", 4, operand, n, rotated);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, (unsigned)s->rotary, "rotary", 4, operand, n, rotated);
     if (op)
     {
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
