@@ -420,6 +420,7 @@ DESCRIBE(attention_describe)
     attention_spec s;
     gpumem_status status = read_spec(args, &s);
     int late = flag_of(args, ATTENTION_QK_NORM_LATE);
+    gpumem_op *op;
     gpumem_dim width = is_null(args, ATTENTION_OUT) ? last_of(e, in[0]) : extent(size_of(args, ATTENTION_OUT), GPUMEM_AXIS_HIDDEN);
     uint32_t y;
     if (status != GPUMEM_OK)
@@ -454,7 +455,9 @@ DESCRIBE(attention_describe)
     if (flag_of(args, ATTENTION_CAUSAL) && in[3] == GPUMEM_NONE) {
         cache(e, "keys", in[0], s.kv, s.dim, size_or(args, ATTENTION_WINDOW, 0));
         cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
-        append_cache(e, &s.k, &s.v, s.kv, size_or(args, ATTENTION_WINDOW, 0));
+        op = append_cache(e, &s.k, &s.v, s.kv, size_or(args, ATTENTION_WINDOW, 0));
+        if (op)
+            op->attr[2] = s.scores == GPUMEM_SCORES_WIDE;
     }
     out[1] = own_bias(args, in, &s, e);
     y = attend(args, in[0], out[1], &s, e);
