@@ -301,9 +301,9 @@ typedef struct gpumem_line { /* one line of an estimate */
     const char *format;      /* of all its tensors, "bf16"; NULL: several, or not known */
 } gpumem_line;
 GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines);
-/* Every allocation and release of a step at one point, in their order, layer by layer. */
+/* Every allocation and release of a training step, or of a prefill and the decoding of one more token, at one point, in their order, layer by layer. */
 typedef struct gpumem_event {
-    unsigned phase;       /* GPUMEM_FORWARD, GPUMEM_BACKWARD */
+    unsigned phase;       /* GPUMEM_FORWARD, GPUMEM_BACKWARD; GPUMEM_PREFILL, GPUMEM_DECODE */
     int sign;             /* 1: made; -1: gone; 0: the end of a phase */
     unsigned is;          /* GPUMEM_IS_ACTIVATIONS or GPUMEM_IS_GRADIENTS */
     uint32_t op;          /* of the description, or GPUMEM_NONE: what makes or drops it */
