@@ -714,7 +714,7 @@ static const char *variant_of(const gpumem_op *op)
     static const char *const split[] = {NULL, "heads", "picked", "quarters", "gated"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows", "halved", "complex"};
     static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand"};
     static const char *const router[] = {"softmax", "softmax_top", "deepseek", "mixer"}, *const loss[] = {"causal", "plain", "masked"};
-    static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru"};
+    static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru", "kda"};
 #define AT(list) (op->variant < sizeof list / sizeof *list ? list[op->variant] : NULL)
     switch (op->kind) {
     case GPUMEM_OP_LINEAR: return AT(linear);

@@ -40,7 +40,7 @@ DESCRIBE(kda_describe)
 {
     static const char *const names[] = {"query", "key", "value"}, *const modules[] = {"q_proj", "k_proj", "v_proj"};
     uint64_t heads = size_of(args, KDA_HEADS), dim = size_of(args, KDA_DIM), width = heads * dim, size[3];
-    const scan_spec scanned = {GPUMEM_SCAN_DELTA, heads, dim, dim, heads, 64};
+    const scan_spec scanned = {GPUMEM_SCAN_KDA, heads, dim, dim, heads, 64};
     uint32_t act = activation_of(args->param[KDA_ACT].v.s), in5[5], piece[3], x, y, gate;
     if (act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);

@@ -8,35 +8,32 @@ const gpumem_paramdef lightning_params[LIGHTNING_N] = {
     WORD("act", "'silu'", "activation function of queries, keys and values"),
 };
 
-static void buffer(gpumem_emit *e, const char *name, unsigned n, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+static uint32_t buffer(gpumem_emit *e, const char *name, unsigned n, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     gpumem_dim dim[4];
     dim[0] = extent(a, GPUMEM_AXIS_NONE);
     dim[1] = extent(b, GPUMEM_AXIS_NONE);
     dim[2] = extent(c, GPUMEM_AXIS_NONE);
     dim[3] = extent(d, GPUMEM_AXIS_NONE);
-    gpumem_emit_tensor(e, name, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, n, dim);
+    return gpumem_emit_tensor(e, name, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, n, dim);
 }
 
 DESCRIBE(lightning_describe)
 {
-    static const char *const names[] = {"query", "key", "value"};
-    uint64_t heads = size_of(args, LIGHTNING_HEADS), width = size_of(args, LIGHTNING_DIM), block = size_of(args, LIGHTNING_BLOCK), size[3];
+    uint64_t heads = size_of(args, LIGHTNING_HEADS), width = size_of(args, LIGHTNING_DIM), block = size_of(args, LIGHTNING_BLOCK);
     const scan_spec s = {GPUMEM_SCAN_LIGHTNING, heads, width, width, heads, block};
-    uint32_t act = activation_of(args->param[LIGHTNING_ACT].v.s), piece[3], y, gate;
+    uint32_t act = activation_of(args->param[LIGHTNING_ACT].v.s), operand[5], y, gate;
     gpumem_dim all = extent(heads * width, GPUMEM_AXIS_HEADS);
     if (act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
-    size[0] = size[1] = size[2] = width;
-    buffer(e, "slope_rate", 3, heads, 1, 1, 0);
-    buffer(e, "query_decay", 3, heads, block, 1, 0);
-    buffer(e, "key_decay", 3, heads, block, 1, 0);
-    buffer(e, "diagonal_decay", 4, 1, heads, block, block);
+    operand[1] = buffer(e, "slope_rate", 3, heads, 1, 1, 0);
+    operand[2] = buffer(e, "query_decay", 3, heads, block, 1, 0);
+    operand[3] = buffer(e, "key_decay", 3, heads, block, 1, 0);
+    operand[4] = buffer(e, "diagonal_decay", 4, 1, heads, block, block);
     y = activate(e, matrix(e, "qkv_proj", in[0], 3 * heads * width, GPUMEM_AXIS_HEADS, 0), act);
-    y = by_head(e, "heads", step(e, y), extent(heads, GPUMEM_AXIS_HEADS), extent(3 * width, GPUMEM_AXIS_HEAD_DIM));
+    operand[0] = step(e, y);
     state(e, "kv_state", in[0], GPUMEM_DTYPE_MODEL, heads * width, width);
-    part(e, "qkv", y, 3, names, size, piece);
-    y = scan(e, &s, 3, piece, gpumem_emit_like(e, "scanned", in[0], all));
+    y = scan(e, &s, 5, operand, gpumem_emit_like(e, "scanned", in[0], all));
     y = rmsnorm(e, "norm", y, all, GPUMEM_NORM_LLAMA, 1);
     gate = activate(e, matrix(e, "output_gate", in[0], heads * width, GPUMEM_AXIS_HEADS, 0), GPUMEM_ACT_SIGMOID);
     out[0] = matrix(e, "out_proj", binary(e, GPUMEM_OP_MUL, "gated", gate, y), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, 0);

@@ -11,21 +11,11 @@ static const gpumem_paramdef rglru_params[RGLRU_N] = {
     WORD("act", NULL, "activation function of the branch that gates"),
 };
 
-static uint32_t block_gate(gpumem_emit *e, const char *weight, const char *bias, uint32_t x, uint64_t heads, uint64_t width)
-{
-    uint32_t in[3], y = gpumem_emit_same(e, weight, x);
-    in[0] = x;
-    in[1] = own(e, weight, heads, width, width);
-    in[2] = own(e, bias, heads, width, 0);
-    gpumem_emit_op(e, GPUMEM_OP_MATMUL, 0, weight, 3, in, 1, &y);
-    return step(e, activate(e, y, GPUMEM_ACT_SIGMOID));
-}
-
 static DESCRIBE(rglru_describe)
 {
     uint64_t width = size_of(args, RGLRU_WIDTH), heads = size_of(args, RGLRU_HEADS);
-    const scan_spec s = {GPUMEM_SCAN_RGLRU, width, 1, 1, width, 0};
-    uint32_t act = activation_of(args->param[RGLRU_ACT].v.s), y, x, operand[4];
+    const scan_spec s = {GPUMEM_SCAN_RGLRU, width, 1, 1, heads, 0};
+    uint32_t act = activation_of(args->param[RGLRU_ACT].v.s), y, x, operand[6];
     if (act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (width < heads)
@@ -36,10 +26,12 @@ static DESCRIBE(rglru_describe)
         state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, width, size_of(args, RGLRU_KERNEL) - 1);
     state(e, "recurrent_state", in[0], GPUMEM_DTYPE_F32, width, 0);
     operand[0] = step(e, x);
-    operand[1] = block_gate(e, "rg_lru.input_gate_weight", "rg_lru.input_gate_bias", x, heads, width / heads);
-    operand[2] = block_gate(e, "rg_lru.recurrent_gate_weight", "rg_lru.recurrent_gate_bias", x, heads, width / heads);
-    operand[3] = own(e, "rg_lru.recurrent_param", width, 0, 0);
-    x = scan(e, &s, 4, operand, gpumem_emit_same(e, "scanned", x));
+    operand[1] = own(e, "rg_lru.input_gate_weight", heads, width / heads, width / heads);
+    operand[2] = own(e, "rg_lru.input_gate_bias", heads, width / heads, 0);
+    operand[3] = own(e, "rg_lru.recurrent_gate_weight", heads, width / heads, width / heads);
+    operand[4] = own(e, "rg_lru.recurrent_gate_bias", heads, width / heads, 0);
+    operand[5] = own(e, "rg_lru.recurrent_param", width, 0, 0);
+    x = scan(e, &s, 6, operand, gpumem_emit_same(e, "scanned", x));
     out[0] = matrix(e, "linear_out", binary(e, GPUMEM_OP_MUL, "gated", x, y), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, LINEAR_BIAS);
     return (gpumem_status)e->status;
 }
