@@ -19,21 +19,18 @@ static uint32_t low_rank(const gpumem_args *args, unsigned rank, const char *a, 
     return matrix(e, b, matrix(e, a, x, size_of(args, rank), GPUMEM_AXIS_NONE, 0), width, GPUMEM_AXIS_HEADS, 0);
 }
 
-/* -exp(A_log) * softplus(f(x) + dt_bias), a number for each channel of every key. */
-static uint32_t decay_of(const gpumem_args *args, uint32_t x, uint64_t heads, uint64_t width, gpumem_emit *e)
+/* What -exp(A_log) * softplus(f(x) + dt_bias), a number for each channel of every key, is made of. */
+static void decay_of(const gpumem_args *args, uint32_t x, uint64_t heads, uint64_t width, uint32_t *in, gpumem_emit *e)
 {
     gpumem_dim dim[4], *first = dim;
-    uint32_t bias = own(e, "forget_gate.dt_bias", width, 0, 0), rate, y;
     int spread = flag_of(args, KDA_SPREAD);
     dim[0] = dim[1] = dim[3] = extent(1, GPUMEM_AXIS_NONE);
     dim[2] = extent(size_or(args, KDA_RATES, heads), GPUMEM_AXIS_HEADS);
     if (!spread)
         first = dim + 2;
-    rate = gpumem_emit_tensor(e, "forget_gate.A_log", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, spread ? 4 : 1, first);
-    y = low_rank(args, KDA_DECAY_RANK, "forget_gate.f_a_proj", "forget_gate.f_b_proj", "forget_gate.f_proj", x, width, e);
-    y = of_dtype(e, binary(e, GPUMEM_OP_ADD, "time_step", wide(e, y), bias), GPUMEM_DTYPE_F32);
-    y = of_dtype(e, activate(e, y, GPUMEM_ACT_SOFTPLUS), GPUMEM_DTYPE_F32);
-    return step(e, of_dtype(e, binary(e, GPUMEM_OP_MUL, "decay", y, rate), GPUMEM_DTYPE_F32));
+    in[1] = own(e, "forget_gate.dt_bias", width, 0, 0);
+    in[2] = gpumem_emit_tensor(e, "forget_gate.A_log", GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, spread ? 4 : 1, first);
+    in[0] = low_rank(args, KDA_DECAY_RANK, "forget_gate.f_a_proj", "forget_gate.f_b_proj", "forget_gate.f_proj", x, width, e);
 }
 
 DESCRIBE(kda_describe)
@@ -41,7 +38,7 @@ DESCRIBE(kda_describe)
     static const char *const names[] = {"query", "key", "value"}, *const modules[] = {"q_proj", "k_proj", "v_proj"};
     uint64_t heads = size_of(args, KDA_HEADS), dim = size_of(args, KDA_DIM), width = heads * dim, size[3];
     const scan_spec scanned = {GPUMEM_SCAN_KDA, heads, dim, dim, heads, 64};
-    uint32_t act = activation_of(args->param[KDA_ACT].v.s), in5[5], piece[3], x, y, gate;
+    uint32_t act = activation_of(args->param[KDA_ACT].v.s), in5[7], piece[3], x, y, gate;
     if (act == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     for (unsigned i = 0; i < 3; i++) {
@@ -54,14 +51,12 @@ DESCRIBE(kda_describe)
     state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, 3 * width, size_of(args, KDA_KERNEL));
     state(e, "delta_state", in[0], GPUMEM_DTYPE_F32, width, dim);
     part(e, "convolved", x, 3, names, size, in5);
-    in5[3] = decay_of(args, in[0], heads, width, e);
-    in5[4] = step(e, activate(e, matrix(e, "b_proj", in[0], heads, GPUMEM_AXIS_HEADS, 0), GPUMEM_ACT_SIGMOID));
+    decay_of(args, in[0], heads, width, in5 + 4, e);
+    in5[3] = step(e, activate(e, matrix(e, "b_proj", in[0], heads, GPUMEM_AXIS_HEADS, 0), GPUMEM_ACT_SIGMOID));
     y = gpumem_emit_same(e, "scanned", in5[2]);
-    y = scan(e, &scanned, 5, in5, y);
+    y = scan(e, &scanned, 7, in5, y);
     gate = low_rank(args, KDA_GATE_RANK, "g_a_proj", "g_b_proj", "g_proj", in[0], width, e);
-    y = by_head(e, "heads", y, extent(heads, GPUMEM_AXIS_HEADS), extent(dim, GPUMEM_AXIS_HEAD_DIM));
-    gate = by_head(e, "gate_heads", gate, extent(heads, GPUMEM_AXIS_HEADS), extent(dim, GPUMEM_AXIS_HEAD_DIM));
-    y = all_heads(e, gated_norm(e, "o_norm", y, gate, dim), extent(width, GPUMEM_AXIS_HEADS));
+    y = gated_norm(e, "o_norm", y, gate, dim);
     out[0] = matrix(e, "o_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, 0);
     return (gpumem_status)e->status;
 }
