@@ -64,7 +64,7 @@ enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "none", "half_fp32", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "none", "half_fp32", "pairs_wide", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     static const char *const layouts[] = {"parts", "heads", "picked", "quarters", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
@@ -447,6 +447,10 @@ DESCRIBE(attention_describe)
         rotate(args, in + 1, &s, e);
     if (s.layout == GPUMEM_SPLIT_QUARTERS)
         heads_first_all(&s, e);
+    else if (s.rotary == GPUMEM_ROTARY_TOKENS) {
+        s.q = heads_first(e, s.q);
+        s.k = heads_first(e, s.k);
+    }
     if (s.norm != NORM_NONE && late)
         norm_both(&s, e);
     if (flag_of(args, ATTENTION_Q_SCALED))
