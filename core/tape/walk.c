@@ -712,7 +712,7 @@ static const char *variant_of(const gpumem_op *op)
     static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
     static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "pairs_wide"};
     static const char *const split[] = {NULL, "heads", "picked", "quarters", "gated"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows", "halved", "complex"};
-    static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand"};
+    static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand", "xielu"};
     static const char *const router[] = {"softmax", "softmax_top", "deepseek", "mixer"}, *const loss[] = {"causal", "plain", "masked"};
     static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru", "kda"};
 #define AT(list) (op->variant < sizeof list / sizeof *list ? list[op->variant] : NULL)
