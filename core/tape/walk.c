@@ -245,6 +245,11 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
     for (unsigned i = 0; i < o->nout; i++)
         describe(w, out[i], &meta[i]);
     n = gm_rule_run(w->job->rules, &w->t, w->job->rule[op], o->nin, tv, GPUMEM_NATTR, o->attr, o->nout, meta, made);
+    if (w->t.failed && strstr(w->t.why, "operator '") == NULL) {
+        char why[sizeof w->t.why];
+        snprintf(why, sizeof why, "operator '%.30s': %.110s", w->d->string + o->name, w->t.why);
+        memcpy(w->t.why, why, sizeof why);
+    }
     for (unsigned i = 0; i < o->nin; i++)
         gm_tv_unref(&w->t, tv[i]);
     if (w->t.stop) {
