@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED };
+enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED, E_FITS };
 enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
 
 typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; uint32_t arg[GM_WORD_ARGS]; } expression;
@@ -206,7 +206,7 @@ static uint32_t named(parser *p, const char *s, size_t n)
                                                                       {"bool", GPUMEM_FORMAT_BOOL}, {"bf16", GPUMEM_FORMAT_BF16}, {"c64", GPUMEM_FORMAT_C64}};
     static const struct { const char *name; int kind, op; unsigned nargs; } own[] = {
         {"has", E_HAS, 0, 1}, {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2},
-        {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"described_in", E_DESCRIBED_IN, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}};
+        {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"described_in", E_DESCRIBED_IN, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}, {"fits", E_FITS, 0, 2}};
     uint32_t slot = slot_of(p, s, n, false), at;
     if (slot < GM_RULE_NAMES)
         p->rule->read |= UINT64_C(1) << slot;
@@ -780,6 +780,27 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         out->type = n ? GM_ARG_TENSOR : GM_ARG_NONE;
         out->tv = n ? made[0] : GM_NONE;
         return !x->t->stop;
+    }
+    case E_FITS: { /* can the one be broadcast to the other? */
+        gm_arg y[2];
+        yes = true;
+        if (!eval(x, e.arg[0], &y[0]))
+            return false;
+        if (!eval(x, e.arg[1], &y[1])) {
+            drop(x->t, &y[0]);
+            return false;
+        }
+        for (unsigned k = 1; y[0].type == GM_ARG_TENSOR && y[1].type == GM_ARG_TENSOR; k++) {
+            const gm_tv *p = &x->t->tv[y[0].tv], *q = &x->t->tv[y[1].tv];
+            if (k > p->ndim || k > q->ndim)
+                break;
+            yes &= gm_ext_same(p->dim[p->ndim - k], q->dim[q->ndim - k]) || gm_ext_is_one(p->dim[p->ndim - k]) || gm_ext_is_one(q->dim[q->ndim - k]);
+        }
+        drop(x->t, &y[1]);
+        drop(x->t, &y[0]);
+        out->type = GM_ARG_SIZE;
+        out->size = gm_ext_of(yes);
+        return true;
     }
     case E_DESCRIBED_SIZES:
         out->type = GM_ARG_LIST;

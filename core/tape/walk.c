@@ -245,6 +245,11 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
     for (unsigned i = 0; i < o->nout; i++)
         describe(w, out[i], &meta[i]);
     n = gm_rule_run(w->job->rules, &w->t, w->job->rule[op], o->nin, tv, GPUMEM_NATTR, o->attr, o->nout, meta, made);
+    if (w->t.failed && strstr(w->t.why, "operator '") == NULL) {
+        char why[sizeof w->t.why];
+        snprintf(why, sizeof why, "operator '%.30s': %.110s", w->d->string + o->name, w->t.why);
+        memcpy(w->t.why, why, sizeof why);
+    }
     for (unsigned i = 0; i < o->nin; i++)
         gm_tv_unref(&w->t, tv[i]);
     if (w->t.stop) {
@@ -712,7 +717,7 @@ static const char *variant_of(const gpumem_op *op)
     static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
     static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "pairs_wide"};
     static const char *const split[] = {NULL, "heads", "picked", "quarters", "gated"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows", "halved", "complex"};
-    static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand"};
+    static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand", "xielu"};
     static const char *const router[] = {"softmax", "softmax_top", "deepseek", "mixer"}, *const loss[] = {"causal", "plain", "masked"};
     static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru", "kda"};
 #define AT(list) (op->variant < sizeof list / sizeof *list ? list[op->variant] : NULL)

@@ -177,7 +177,6 @@ WORD(detach)
     return out[0] != GM_NONE;
 }
 
-/* maximum(a, b) of what needs no gradient */
 /* mul_complex(x, y): the gradient is times conj(y), which is cloned to be conjugated */
 WORD(mul_complex)
 {
@@ -530,17 +529,39 @@ WORD(masked_fill)
     return out[0] != GM_NONE;
 }
 
+/* where(mask, a, b) */
+WORD(where_)
+{
+    uint32_t in[3] = {arg[1].tv, arg[2].tv, arg[0].tv}, node = gm_node_begin(t, word, 2, in), both;
+    UNUSED_WORD;
+    gm_node_save(t, node, in[2]);
+    both = t->stop ? GM_NONE : gm_like2(t, in[0], in[1]);
+    out[0] = both;
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_where)
+{
+    uint32_t zero = gm_tv_new(t, 0, NULL, t->tv[g[0]].dtype);
+    for (unsigned i = 0; i < 2; i++)
+        if (gm_wants(t, node, i))
+            res[i] = gm_like(t, g[0]);
+    gm_tv_unref(t, zero);
+}
+
 const gm_word gm_words_elementwise[] = {
     {"adds", 1, 2, 0, plain, d_same},      {"neg", 1, 1, 0, plain, d_new},       {"muls", 1, 2, 0, plain, d_new},
     {"pow", 1, 2, 'h', of_input, d_pow},   {"square", 1, 1, 0, of_input, d_pow}, {"rsqrt", 1, 1, 'h', of_result, d_rsqrt},
     {"sqrt", 1, 1, 0, of_result, d_sqrt},  {"exp", 1, 1, 'h', of_result, d_new_input}, {"log", 1, 1, 'h', of_input, d_new_input},
     {"silu", 1, 1, 0, of_input, d_new_input}, {"gelu", 1, 1, 0, of_input, d_new_input}, {"relu", 1, 1, 0, of_result, d_new_input}, {"gelu_by_hand", 1, 1, 0, gelu_by_hand, d_gelu_by_hand},
     {"tanh", 1, 1, 0, of_result, d_new_input}, {"sigmoid", 1, 1, 0, of_result, d_new_input}, {"softplus", 1, 1, 'h', of_input, d_new_input},
-    {"clamp", 1, 1, 0, of_input, d_clamp}, {"clamp_in_place", 1, 1, 0, clamp_in_place, d_clamp_in_place}, {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
+    {"clamp", 1, 1, 0, of_input, d_clamp}, {"clamp_in_place", 1, 1, 0, clamp_in_place, d_clamp_in_place}, {"where", 3, 3, 0, where_, d_where}, {"expm1", 1, 1, 'h', of_result, d_of_other},
+    {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
     {"cos", 1, 1, 0, of_input, d_of_other}, {"add", 2, 2, 0, add, d_add},         {"sub", 2, 2, 0, add, d_sub},
     {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"div_in", 2, 2, 0, div_in, d_div},   {"add_in", 2, 2, 0, add_in, d_add},
     {"detach", 1, 1, 0, detach, NULL},     {"test", 1, 2, 0, test, NULL}, {"maximum", 2, 2, 0, maximum, d_maximum}, {"mul_complex", 2, 2, 0, mul_complex, d_mul_complex},
-                    {"to", 2, 2, 0, to, d_to},
+    {"to", 2, 2, 0, to, d_to},
     {"dropout", 2, 2, 0, dropout, d_new},  {"clone", 1, 1, 0, clone, d_same}, {"require_grad", 1, 1, 0, require_grad, NULL},    {"mean", 2, 2, 0, mean, d_mean},
     {"to_dense", 2, 2, 0, to_dense, d_to},
     {"sum", 2, 2, 'h', sum, d_sum},        {"sum1", 2, 2, 'h', sum1, d_sum},     {"norm", 2, 2, 'h', norm, d_norm},

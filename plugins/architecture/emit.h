@@ -349,6 +349,17 @@ static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x,
     static const char *const names[] = {"gate", "up"};
     char s[PATH_ROOM];
     uint32_t part[2], y;
+    if (m->learned_act) {
+        uint32_t in[5];
+        in[0] = linear(e, join(e, s, module, "up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags);
+        in[1] = vector(e, module, "act_fn.alpha_p", GPUMEM_FAMILY_OTHER, extent(1, GPUMEM_AXIS_NONE));
+        in[2] = vector(e, module, "act_fn.alpha_n", GPUMEM_FAMILY_OTHER, extent(1, GPUMEM_AXIS_NONE));
+        in[3] = gpumem_emit_tensor(e, join(e, s, module, "act_fn.beta"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
+        in[4] = gpumem_emit_tensor(e, join(e, s, module, "act_fn.eps"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
+        y = gpumem_emit_same(e, "act", in[0]);
+        gpumem_emit_op(e, GPUMEM_OP_ACT, GPUMEM_ACT_XIELU, "act", 5, in, 1, &y);
+        return y;
+    }
     if (!m->gated)
         return activate(e, linear(e, join(e, s, module, "up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags), m->act);
     if (m->fused) { /* chunk: both parts hold the whole until the module returns, and so does their product */
@@ -378,12 +389,6 @@ static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t
 {
     char s[PATH_ROOM];
     uint32_t y = mlp_inner(e, module, x, m);
-    if (m->learned_act) {
-        vector(e, module, "act_fn.alpha_p", GPUMEM_FAMILY_OTHER, extent(1, GPUMEM_AXIS_NONE));
-        vector(e, module, "act_fn.alpha_n", GPUMEM_FAMILY_OTHER, extent(1, GPUMEM_AXIS_NONE));
-        gpumem_emit_tensor(e, join(e, s, module, "act_fn.beta"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
-        gpumem_emit_tensor(e, join(e, s, module, "act_fn.eps"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
-    }
     if (m->down_norm)
         y = rmsnorm(e, join(e, s, module, "ffn_sub_norm"), y, m->width, GPUMEM_NORM_LLAMA, 1);
     y = dropout(e, "dropout", y, m->dropout);

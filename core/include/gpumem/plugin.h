@@ -189,7 +189,8 @@ enum gpumem_scores { GPUMEM_SCORES_PLAIN, GPUMEM_SCORES_NARROW, GPUMEM_SCORES_UN
 enum gpumem_act {
     GPUMEM_ACT_SILU, GPUMEM_ACT_GELU, GPUMEM_ACT_GELU_NEW, GPUMEM_ACT_RELU, GPUMEM_ACT_RELU2, GPUMEM_ACT_SIGMOID,
     GPUMEM_ACT_TANH, GPUMEM_ACT_EXP, GPUMEM_ACT_SOFTPLUS, GPUMEM_ACT_SWIGLU_LIMITED /* gpt_oss: clamped, (up + 1) * glu */,
-    GPUMEM_ACT_GELU_BY_HAND /* bloom: small operators both ways, keeps its input alone */
+    GPUMEM_ACT_GELU_BY_HAND /* bloom: small operators both ways, keeps its input alone */,
+    GPUMEM_ACT_XIELU /* in: x, alpha_p, alpha_n, beta, eps */
 };
 enum gpumem_router { GPUMEM_ROUTER_SOFTMAX, GPUMEM_ROUTER_SOFTMAX_TOP, GPUMEM_ROUTER_DEEPSEEK, GPUMEM_ROUTER_MIXER };
 enum gpumem_scan {

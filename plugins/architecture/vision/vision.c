@@ -218,26 +218,27 @@ static DESCRIBE(multihead_describe)
     static const char *const names[] = {"q", "k", "v"};
     uint64_t heads = size_of(args, MULTIHEAD_HEADS), dim = size_of(args, MULTIHEAD_DIM);
     gpumem_dim width = extent(heads * dim, GPUMEM_AXIS_HEADS), all = extent(3 * heads * dim, GPUMEM_AXIS_HEADS);
-    uint32_t part[3], memory = in[1] == GPUMEM_NONE ? in[0] : in[1], bias = GPUMEM_NONE, weight, y;
+    uint32_t part[3], memory = in[1] == GPUMEM_NONE ? in[0] : in[1], operand[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, weight, y;
+    gpumem_dim size[3];
     gpumem_op *op;
     weight = gpumem_emit_weight(e, "in_proj_weight", GPUMEM_FAMILY_MATRIX, all, last_of(e, in[0]));
+    operand[0] = memory;
+    operand[1] = weight;
     if (flag_of(args, MULTIHEAD_BIAS))
-        bias = gpumem_emit_weight(e, "in_proj_bias", GPUMEM_FAMILY_BIAS, all, NO_DIM);
-    for (unsigned i = 0; i < 3; i++) {
-        uint32_t operand[3];
-        operand[0] = i ? memory : in[0];
-        operand[1] = weight;
-        operand[2] = bias;
-        part[i] = hold(e, gpumem_emit_like(e, names[i], operand[0], width), GPUMEM_LIVES_STEP);
-        gpumem_emit_op(e, GPUMEM_OP_LINEAR, 0, names[i], 3, operand, 1, &part[i]);
-    }
+        operand[2] = gpumem_emit_weight(e, "in_proj_bias", GPUMEM_FAMILY_BIAS, all, NO_DIM);
+    y = hold(e, gpumem_emit_like(e, "qkv", memory, all), GPUMEM_LIVES_STEP);
+    gpumem_emit_op(e, GPUMEM_OP_LINEAR, 0, "qkv", 3, operand, 1, &y);
+    size[0] = size[1] = size[2] = width;
+    split(e, "parts", y, 3, names, size, part);
+    for (unsigned i = 0; i < 3; i++)
+        hold(e, part[i], GPUMEM_LIVES_STEP);
     y = gpumem_emit_like(e, "attended", in[0], width);
     op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 3, part, 1, &y);
     if (op) {
         op->attr[0] = op->attr[1] = (uint32_t)heads;
         op->attr[2] = op->attr[3] = (uint32_t)dim;
     }
-    out[0] = linear(e, "out_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), bias == GPUMEM_NONE ? 0 : LINEAR_BIAS);
+    out[0] = linear(e, "out_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), operand[2] == GPUMEM_NONE ? 0 : LINEAR_BIAS);
     return (gpumem_status)e->status;
 }
 
