@@ -1,0 +1,127 @@
+/* Engines: what is remembered of the tokens, and what fits. */
+#include "models.h"
+#include "../suite.h"
+
+static gpumem_plan *plan_of(const char *json, const char *engine, const char *format, gpumem_error *err)
+{
+    gpumem_model *model = model_of(json);
+    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .engine = engine, .cache_format = format};
+    gpumem_set *set = NULL;
+    gpumem_plan *plan = NULL;
+    if (gpumem_set_open(host, "default", &set, err) == GPUMEM_OK)
+        gpumem_plan_new(host, model, set, &r, &plan, err);
+    gpumem_set_free(set);
+    if (plan == NULL)
+        gpumem_model_free(model);
+    return plan;
+}
+
+static void drop(gpumem_plan *plan)
+{
+    gpumem_model *model = (gpumem_model *)(uintptr_t)gpumem_plan_model(plan); /* made for the plan alone */
+    gpumem_plan_free(plan);
+    gpumem_model_free(model);
+}
+
+static uint64_t cache_in(const char *json, uint64_t batch, uint64_t tokens, const char *engine, const char *format)
+{
+    gpumem_error err = {0};
+    gpumem_plan *plan = plan_of(json, engine, format, &err);
+    gpumem_result r;
+    ck_assert_msg(plan != NULL, "%s: %s", json, error_text(&err));
+    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){batch, tokens}, &r, &err), GPUMEM_OK);
+    drop(plan);
+    return r.cache;
+}
+
+static uint64_t cache_of(const char *json, uint64_t tokens) { return cache_in(json, 1, tokens, "ideal", NULL); }
+
+#define QWEN3_4B \
+    "{\"model_type\":\"qwen3\",\"hidden_size\":2560,\"num_hidden_layers\":36,\"num_attention_heads\":32,\"num_key_value_heads\":8,\"head_dim\":128," \
+    "\"intermediate_size\":9728,\"vocab_size\":151936,\"tie_word_embeddings\":true}"
+
+START_TEST(known_traps)
+{
+    /* a head is not hidden / heads wide: 2 x 8 heads x 128 x 2 bytes, 36 layers: 1.125 GiB */
+    ck_assert_uint_eq(cache_of(QWEN3_4B, 8192), 2ull * 8 * 128 * 2 * 36 * 8192);
+    /* a latent of 512 and a rotated key of 64 in each of 61 layers: 0.536 GiB */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"deepseek_v3\"}", 8192), 61ull * (512 + 64) * 2 * 8192);
+    /* Gemma 3 27B: each sixth of 62 layers sees all, the others 1,024 tokens: 10.4 GiB at 131,072 */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"gemma3_text\",\"hidden_size\":5376,\"num_hidden_layers\":62,\"num_attention_heads\":32,\"num_key_value_heads\":16,"
+                               "\"head_dim\":128,\"intermediate_size\":21504,\"sliding_window\":1024}", 131072),
+                      2ull * 16 * 128 * 2 * (10ull * 131072 + 52ull * 1024));
+    /* one full layer in four, the others with states: convolution [8192, 4] in 16 bits, recurrence [32, 128, 128] in 32 */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"qwen3_next\"}", 8192), 12ull * 2 * 2 * 256 * 2 * 8192 + 36ull * (8192 * 4 * 2 + 32 * 128 * 128 * 4));
+    /* the last 15 of 35 layers read keys and values of others; of the first 20 each fifth sees all */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"gemma3n_text\"}", 8192), 2ull * 2 * 256 * 2 * (4ull * 8192 + 16ull * 512));
+    /* three sequences have three */
+    ck_assert_uint_eq(cache_in(QWEN3_4B, 3, 100, "ideal", NULL), 3 * cache_of(QWEN3_4B, 100));
+}
+END_TEST
+
+START_TEST(formats_and_pages)
+{
+    uint64_t elements = 2ull * 8 * 128 * 36;
+    gpumem_error err = {0};
+    ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8192, "ideal", "fp8"), elements * 8192);
+    ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8192, "ideal", "q8_0"), elements * 8192 / 32 * 34);
+    ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8192, "llama.cpp", "q4_0"), elements * 8192 / 32 * 18);
+    ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8193, "vllm", NULL), elements * 2 * 8208); /* pages of 16 */
+    ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8193, "llama.cpp", NULL), elements * 2 * 8448); /* cells of 256 */
+    ck_assert_ptr_null(plan_of(QWEN3_4B, "vllm", "q4_0", &err));
+    ck_assert_int_eq(err.status, GPUMEM_EUNSUP);
+    ck_assert_msg(strstr(error_text(&err), "fp8") != NULL, "%s", error_text(&err));
+    memset(&err, 0, sizeof err);
+    ck_assert_ptr_null(plan_of(QWEN3_4B, "nobody", NULL, &err));
+    ck_assert_int_eq(err.status, GPUMEM_EUNKNOWN);
+}
+END_TEST
+
+#define TINY \
+    "{\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":96,\"num_hidden_layers\":6,\"num_attention_heads\":4,\"num_key_value_heads\":2," \
+    "\"vocab_size\":100}"
+
+static uint64_t total(const gpumem_plan *plan, uint64_t batch, uint64_t tokens)
+{
+    gpumem_result r;
+    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){batch, tokens}, &r, NULL), GPUMEM_OK);
+    return r.total;
+}
+
+/* As far as a walk from one on goes. */
+START_TEST(most_is_what_brute_force_finds)
+{
+    static const char *const engines[] = {"transformers", "ideal", "vllm", "llama.cpp"};
+    for (size_t k = 0; k < sizeof engines / sizeof *engines; k++) {
+        gpumem_error err = {0};
+        gpumem_plan *plan = plan_of(TINY, engines[k], NULL, &err);
+        uint64_t base = total(plan, 1, 1);
+        ck_assert_msg(plan != NULL, "%s", error_text(&err));
+        for (uint64_t more = 0; more < 4000000; more += 777777) {
+            uint64_t budget = base + more, tokens = 0, sequences = 0, found;
+            while (total(plan, 2, tokens + 1) <= budget)
+                tokens++;
+            while (total(plan, sequences + 1, 7) <= budget)
+                sequences++;
+            ck_assert_int_eq(gpumem_plan_most(plan, &(gpumem_point){2, 1}, budget, true, &found, &err), GPUMEM_OK);
+            ck_assert_msg(found == tokens, "%s, %llu bytes: %llu tokens, not %llu", engines[k], (unsigned long long)budget, (unsigned long long)found,
+                          (unsigned long long)tokens);
+            ck_assert_int_eq(gpumem_plan_most(plan, &(gpumem_point){1, 7}, budget, false, &found, &err), GPUMEM_OK);
+            ck_assert_uint_eq(found, sequences);
+        }
+        ck_assert_int_eq(gpumem_plan_most(plan, &(gpumem_point){1, 1}, base - 1, true, &base, &err), GPUMEM_OK);
+        ck_assert_uint_eq(base, 0); /* not even one */
+        drop(plan);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("engine");
+    TCase *c = tcase_of(s, "engine", host_make, host_drop);
+    tcase_add_test(c, known_traps);
+    tcase_add_test(c, formats_and_pages);
+    tcase_add_test(c, most_is_what_brute_force_finds);
+    return run_suite(s);
+}
