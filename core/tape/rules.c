@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED, E_FITS };
+enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_PAST, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED, E_FITS };
 enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
 
 typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; uint32_t arg[GM_WORD_ARGS]; } expression;
@@ -255,6 +255,8 @@ static uint32_t named(parser *p, const char *s, size_t n)
             return node(p, E_CACHING);
         if (n == 9 && memcmp(s, "last_only", 9) == 0)
             return node(p, E_LAST_ONLY);
+        if (n == 4 && memcmp(s, "past", 4) == 0)
+            return node(p, E_PAST);
         if (n == 15 && memcmp(s, "described_dtype", 15) == 0)
             return node(p, E_DESCRIBED_DTYPE);
         if (n == 15 && memcmp(s, "described_sizes", 15) == 0)
@@ -815,6 +817,10 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
     case E_AUTOCAST_DTYPE:
         out->type = GM_ARG_SIZE;
         out->size = gm_ext_of(x->t->low);
+        return true;
+    case E_PAST:
+        out->type = GM_ARG_SIZE;
+        out->size = x->t->past;
         return true;
     case E_CACHING:
     case E_LAST_ONLY:

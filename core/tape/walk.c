@@ -590,6 +590,7 @@ static void decode(gm_walk *w)
     w->nskip = 0;
     t->at_cached = 0;
     t->decoding = true;
+    t->past = gm_ext_symbol(&w->symbols, 1, tokens);
     token = gm_storage_new(t, gm_ext_symbol(&w->symbols, 1, batch), GPUMEM_FORMAT_I64);
     w->symbols.known[tokens] = 1; /* what is described from now on has one token */
     for (uint32_t i = 1; i < w->symbols.n; i++)
@@ -612,6 +613,7 @@ static void forward_and_backward(gm_walk *w)
     t->grad_mode = t->training = (w->job->flags & GM_WALK_TRAIN) != 0;
     t->checkpointing = t->training && w->job->flags & GM_WALK_CHECKPOINT;
     t->low = w->job->low;
+    t->past = gm_ext_of(0);
     t->caching = w->job->flags & GM_WALK_CACHE && !(w->job->flags & GM_WALK_TRAIN);
     t->last_only = !(w->job->flags & (GM_WALK_ALL_LOGITS | GM_WALK_TRAIN));
     t->whole = (w->job->flags & GM_WALK_WHOLE) != 0;

@@ -165,6 +165,8 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
     gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "q", 2, q, 1, &qkv[0]);
     y = matrix(e, "kv_b_proj", latent[0], extent(s->heads.size * (s->nope + s->value), GPUMEM_AXIS_HEADS), 0);
     halve(e, "key_value", y, s->heads, s->nope, s->value, kv_parts, kv);
+    if (e->status == GPUMEM_OK)
+        e->op[e->nop - 2].attr[2] = 1; /* of [batch, 1, tokens, width], where it was remembered */
     qkv[1] = step(e, gpumem_emit_like(e, "k", kv[0], width));
     operate(e, GPUMEM_OP_COPY, 0, "key", kv[0], latent[1], qkv[1]); /* both into a new tensor, k_rot once for every head */
     qkv[2] = kv[1];

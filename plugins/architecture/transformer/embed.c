@@ -92,7 +92,7 @@ DESCRIBE(slopes_describe)
 static uint32_t counted(gpumem_emit *e, uint32_t x)
 {
     uint32_t mask = of_dtype(e, token_ids(e, x, e->tensor[x].dim[0]), GPUMEM_DTYPE_F32), y;
-    make_new(e, "ones", GPUMEM_NONE, mask);
+    make_new(e, "ones", x, mask);
     y = token_ids(e, x, e->tensor[x].dim[0]);
     make_new(e, "counted", mask, y);
     return y;
@@ -176,7 +176,7 @@ DESCRIBE(position_describe)
     operand[0] = hold(e, position_ids(e, in[0], kind, held == 3, table[0].size), kind == IDS_ADDED ? GPUMEM_LIVES_USE : of_ids[held]);
     if (flag_of(args, POSITION_ONES) && e->status == GPUMEM_OK) {
         uint32_t ones = of_dtype(e, token_ids(e, in[0], e->tensor[in[0]].dim[0]), GPUMEM_DTYPE_F32);
-        make_new(e, "ones", GPUMEM_NONE, ones);
+        make_new(e, "ones", in[0], ones);
     }
     if (held == 3)
         unpassed(e, operand[0]);
