@@ -74,12 +74,13 @@ static gpumem_status make_plan(estimate *e, gpumem_error *err)
     gpumem_request r = {
         .mode = e->training ? GPUMEM_MODE_TRAINING : GPUMEM_MODE_INFERENCE,
         .precision = o->precision, .optimizer = o->optimizer, .activation = o->activation,
-        .implementation = o->implementation, .attention = o->attention,
+        .implementation = o->implementation, .attention = o->attention, .engine = o->engine, .cache_format = o->cache_format,
         .checkpointing = o->checkpointing, .no_cache = o->no_cache, .all_logits = o->all_logits,
         .accumulation = o->accumulation > UINT32_MAX ? UINT32_MAX : (uint32_t)o->accumulation};
     gpumem_status s;
 
-    r.only = (gpumem_point){o->batch ? o->batch : 1, o->tokens ? o->tokens : 2};
+    if (e->training || (!o->gpu && !o->memory))
+        r.only = (gpumem_point){o->batch ? o->batch : 1, o->tokens ? o->tokens : 2};
     s = gpumem_plan_new(e->host, e->model, e->set, &r, &e->plan, err);
 
     if (s != GPUMEM_OK)
@@ -154,6 +155,8 @@ static void collect_assumptions(estimate *e)
         assume(e, "precision", e->request->precision, false, gpumem_plan_quantized(e->plan) ? "quantisation of the config" : "choice of the set", "", "");
     if (e->training)
         assume_training(e);
+    else if (!o->engine)
+        assume(e, "engine", e->request->engine, false, "choice of the set", "", "");
     if (!o->attention)
         assume(e, "attention", e->request->attention, false, "choice of the program", "", " attention");
 }
@@ -185,6 +188,7 @@ static gpumem_status judge_card(estimate *e, gpumem_error *err)
     if (s != GPUMEM_OK)
         return s;
     e->has_card = true;
+    e->card.budget = (uint64_t)((long double)e->card.budget * gpumem_plan_utilization(e->plan));
     if (e->complete)
         e->verdict = judge(e->result.total, e->card.budget);
     return GPUMEM_OK;
@@ -222,8 +226,13 @@ gpumem_status estimate_make(estimate *e, const options *o, gpumem_error *err)
         return s;
     if (e->training && e->complete && !o->quiet && (s = estimate_at_peak(e, err)) != GPUMEM_OK)
         return s;
+    if (!e->training && e->complete && !o->quiet && (s = estimate_remembered(e, err)) != GPUMEM_OK)
+        return s;
     if (!o->quiet && !o->timeline)
         find_suggestions(e);
+    if (!e->training && e->complete && e->has_card)
+        e->has_limits = gpumem_plan_most(e->plan, &e->point, e->card.budget, true, &e->most_tokens, NULL) == GPUMEM_OK &&
+                        gpumem_plan_most(e->plan, &e->point, e->card.budget, false, &e->most_sequences, NULL) == GPUMEM_OK;
     e->nkey = gpumem_model_keys(e->model, &e->key);
     collect_assumptions(e);
     collect_notes(e);

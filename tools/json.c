@@ -107,6 +107,8 @@ static void put_inference(gpumem_text *t, const estimate *e)
     json_u64(t, "sequences", e->point.batch);
     json_bool(t, "cache", !e->request->no_cache);
     json_bool(t, "all_logits", e->request->all_logits);
+    json_string(t, "engine", e->request->engine);
+    json_string(t, "kv_dtype", e->request->cache_format);
 }
 
 /* Where the plan does not say, the precision's name is that of its format. */
@@ -420,7 +422,14 @@ void put_json(gpumem_text *t, const estimate *e)
         json_null(t, "fits");
     else
         json_bool(t, "fits", e->verdict != VERDICT_NO);
-    json_null(t, "limits");
+    if (e->has_limits) {
+        json_open(t, "limits", '{');
+        json_u64(t, "max_context", e->most_tokens);
+        json_u64(t, "max_sequences", e->most_sequences);
+        json_u64(t, "max_tokens_in_flight", e->most_sequences * e->point.tokens);
+        json_close(t, '{');
+    } else
+        json_null(t, "limits");
     json_suggestions(t, e);
     json_line(t);
     put_assumptions(t, e);

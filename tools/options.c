@@ -69,6 +69,8 @@ const option_info option_table[] = {
     {"precision", "NAME", NULL, "precision", "method", "of weights and arithmetic; default bf16", SIZED | V(CLASSIC), OPTION_TEXT, AT(precision)},
     {"optimizer", "NAME", NULL, "optimizer", "method", "default adamw", TRAINS | V(CLASSIC), OPTION_TEXT, AT(optimizer)},
     {"implementation", "FORM", "fused|foreach|for-loop|torch", NULL, "method", "form of the optimizer's step", TRAINS, OPTION_TEXT, AT(implementation)},
+    {"engine", "ID", NULL, "engine", "method", "what runs the model: transformers, ideal, vllm, llama.cpp", INFERS, OPTION_TEXT, AT(engine)},
+    {"kv-dtype", "NAME", NULL, NULL, "method", "format of the cache, one that the engine has", INFERS, OPTION_TEXT, AT(cache_format)},
     {"attention", "flash|eager|sdpa", "flash|eager|sdpa", NULL, "method", "default flash", SIZED, OPTION_TEXT, AT(attention)},
     {"activation", "ID", NULL, "activation", "method", "plugin that says what operators keep", SIZED, OPTION_TEXT, AT(activation)},
     {"set", "NAME|FILE", NULL, "set", "method", "choice of plugins: default, classic or a file", SIZED | V(BATCH) | V(CLASSIC), OPTION_TEXT, AT(set)},

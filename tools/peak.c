@@ -69,6 +69,41 @@ static void add_activations(estimate *e, gpumem_share *share, size_t n, uint64_t
     }
 }
 
+/* Inference: what the prefill leaves behind, and what lives beside it at the peak. */
+gpumem_status estimate_remembered(estimate *e, gpumem_error *err)
+{
+    const gpumem_used *used;
+    size_t nused = gpumem_plan_plugins(e->plan, &used);
+    gpumem_line cache = {.is = GPUMEM_IS_CACHE, .phases = GPUMEM_INFERENCE, .part = "kv_cache", .name = "KV cache", .plugin = e->by, .formula = ""};
+    gpumem_line rest = {.is = GPUMEM_IS_ACTIVATIONS, .phases = GPUMEM_INFERENCE, .part = "activations", .name = "activations", .plugin = e->by, .formula = ""};
+    gpumem_line *own;
+    uint64_t known = 0;
+    bool counted = false;
+
+    if (!gpumem_plan_walks(e->plan))
+        return GPUMEM_OK;
+    own = malloc((GPUMEM_MAX_LINES + 2) * sizeof *own);
+    if (!own)
+        return fail(err, GPUMEM_ENOMEM, "out of memory");
+    for (size_t i = 0; i < nused; i++)
+        if (used[i].kind == GPUMEM_KIND_ACTIVATION)
+            snprintf(e->by, sizeof e->by, "activation/%s", used[i].id);
+    for (size_t i = 0; i < e->nline; i++) {
+        own[i] = e->line[i];
+        counted |= own[i].is == GPUMEM_IS_CACHE;
+        known += own[i].sub ? 0 : e->result.line[i];
+    }
+    free(e->own_line);
+    e->line = e->own_line = own;
+    if (!counted && e->result.cache && e->nline < GPUMEM_MAX_LINES && known + e->result.cache <= e->result.total) {
+        add_line(e, &cache, e->result.cache);
+        known += e->result.cache;
+    }
+    if (e->result.total > known && e->nline < GPUMEM_MAX_LINES)
+        add_line(e, &rest, e->result.total - known);
+    return GPUMEM_OK;
+}
+
 /* Lines as they are at the peak, so that they add up to it. */
 gpumem_status estimate_at_peak(estimate *e, gpumem_error *err)
 {

@@ -53,12 +53,37 @@ static void offer_load(estimate *e, const gpumem_request *now)
     offer(e, now, point, flag);
 }
 
+static void offer_inference(estimate *e, const gpumem_request *now)
+{
+    gpumem_request r = *now;
+    gpumem_point point = e->point;
+    char flag[64];
+
+    if (!now->cache_format) {
+        r.cache_format = "fp8"; /* where the engine has it */
+        offer(e, &r, point, "--kv-dtype fp8");
+    }
+    if (point.batch > 1) {
+        point.batch /= 2;
+        snprintf(flag, sizeof flag, "--sequences %llu", (unsigned long long)point.batch);
+        offer(e, now, point, flag);
+    }
+    point = e->point;
+    if (point.tokens > 1) {
+        point.tokens /= 2;
+        snprintf(flag, sizeof flag, "--context %llu", (unsigned long long)point.tokens);
+        offer(e, now, point, flag);
+    }
+}
+
 /* Least harm first: what changes only speed, then what changes the load, then what changes the result. */
 void find_suggestions(estimate *e)
 {
     const gpumem_request now = *e->request;
     gpumem_request r = now;
 
+    if (!e->training && e->complete && now.engine)
+        offer_inference(e, &now);
     if (!e->has_moment)
         return;
     if (now.attention && strcmp(now.attention, "eager") == 0) {

@@ -77,7 +77,7 @@ void put_title(gpumem_text *t, const estimate *e, const terminal *term)
     t->failed |= name.failed;
     gpumem_text_free(&name);
     join(&j, STYLE_PLAIN, e->request->precision);
-    join(&j, STYLE_PLAIN, e->training ? "training" : "inference");
+    join(&j, STYLE_PLAIN, e->training ? "training" : e->request->engine ? e->request->engine : "inference");
     if (e->training)
         join_training(&j, e->request);
     if (e->o->attention)
@@ -371,6 +371,19 @@ static void put_unknown_fit(gpumem_text *t, const estimate *e, const terminal *t
     gpumem_text_char(t, '\n');
 }
 
+/* What would fit, one axis at a time. */
+static void put_limits(gpumem_text *t, const estimate *e, const terminal *term)
+{
+    char s[200], tokens[NUMBER_SIZE], sequences[NUMBER_SIZE];
+
+    snprintf(s, sizeof s, "longest context at %llu sequence%s: %s tokens; most sequences of %llu tokens: %s", (unsigned long long)e->point.batch,
+             e->point.batch == 1 ? "" : "s", grouped(tokens, e->most_tokens, ' '), (unsigned long long)e->point.tokens, grouped(sequences, e->most_sequences, ' '));
+    gpumem_text_char(t, '\n');
+    put_repeat(t, " ", INDENT);
+    put_wrapped(t, s, INDENT, INDENT + 2, term->width);
+    gpumem_text_char(t, '\n');
+}
+
 static void put_fit(gpumem_text *t, const estimate *e, const terminal *term)
 {
     if (!e->has_card)
@@ -383,6 +396,8 @@ static void put_fit(gpumem_text *t, const estimate *e, const terminal *term)
     if (term->width >= INDENT + CAPACITY + 1 + 12)
         put_scale(t, e, term, put_capacity(t, e, term));
     put_verdict_line(t, e, term);
+    if (e->has_limits)
+        put_limits(t, e, term);
     if (e->verdict == VERDICT_NO)
         put_smallest(t, e, term);
 }

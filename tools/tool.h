@@ -84,6 +84,8 @@ typedef struct estimate {
     unsigned nassumption;
     gpumem_weights *weights; /* whose headers are counted, or NULL */
     gpumem_line *own_line;   /* line, where it is not the plan's */
+    bool has_limits;         /* inference, with a card */
+    uint64_t most_tokens, most_sequences;
     bool has_moment;         /* the lines are those of the peak */
     gpumem_moment moment;
     char by[96];             /* who says what operators make */
@@ -112,6 +114,7 @@ void put_assumed(gpumem_text *t, const estimate *e, const terminal *term);
 /* ---- the peak (peak.c, suggest.c, timeline.c) ------------------------------------------------------------------------------ */
 
 const char *phase_name(unsigned phase); /* GPUMEM_FORWARD: "forward" */
+gpumem_status estimate_remembered(estimate *e, gpumem_error *err); /* inference: lines for the cache and the activations */
 gpumem_status estimate_at_peak(estimate *e, gpumem_error *err); /* lines and values of the moment of the peak, where the plan has moments */
 void put_phases(gpumem_text *t, const estimate *e, const terminal *term, unsigned shift);
 void put_place(gpumem_text *t, const estimate *e, const terminal *term);

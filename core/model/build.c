@@ -244,6 +244,18 @@ static gpumem_status read_inputs(gm_build *b, const gm_step *st, uint32_t *in, g
     return s;
 }
 
+/* x / cap, tanh, * cap: three statements of the code that calls it. */
+static gpumem_status softcap(gpumem_emit *e, const char *name, uint32_t x, uint32_t *out)
+{
+    static const uint8_t kind[] = {GPUMEM_OP_SCALE, GPUMEM_OP_ACT, GPUMEM_OP_SCALE};
+    for (unsigned i = 0; i < 3; i++) {
+        out[0] = gpumem_emit_same(e, name, x);
+        gpumem_emit_op(e, kind[i], kind[i] == GPUMEM_OP_ACT ? GPUMEM_ACT_TANH : 0, name, 1, &x, 1, out);
+        x = out[0];
+    }
+    return (gpumem_status)e->status;
+}
+
 static gpumem_status run_primitive(gm_build *b, const gm_step *st, const gpumem_param *param, const uint32_t *in, uint32_t *out)
 {
     static const unsigned kind[] = {0, GPUMEM_OP_ADD, GPUMEM_OP_SCALE, GPUMEM_OP_DROPOUT, GPUMEM_OP_SOFTCAP, GPUMEM_OP_CAST};
@@ -253,6 +265,10 @@ static gpumem_status run_primitive(gm_build *b, const gm_step *st, const gpumem_
         out[0] = in[0];
         return GPUMEM_OK;
     }
+    if (st->lives == GPUMEM_LIVES_CALLER && st->nin == 1 && in[0] < e->ntensor && e->tensor[in[0]].lives == GPUMEM_LIVES_CALLER)
+        e->tensor[in[0]].lives = GPUMEM_LIVES_USE; /* the caller's variable is bound again */
+    if (st->primitive == GM_STEP_SOFTCAP)
+        return softcap(e, st->use, in[0], out);
     out[0] = gpumem_emit_same(e, st->use, in[0]);
     op = gpumem_emit_op(e, kind[st->primitive], 0, st->use, st->nin, in, 1, out);
     if (op && st->primitive == GM_STEP_ALIAS)

@@ -116,13 +116,27 @@ static void highest(gpumem_result *out)
 /* What the walk and the optimizer's step have on top of what lives all the time. */
 static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out)
 {
-    const gm_peaks *p = plan->peaks[(point->batch == 1) + 2 * (point->tokens == 1)];
-    uint64_t peak[GM_NPEAK];
+    const gm_peaks *p;
+    uint64_t peak[GM_NPEAK], batch = point->batch, tokens = point->tokens;
     int bad = gm_add_u64(out->phase[2], plan->step, &out->phase[2]);
     highest(out);
+    for (uint32_t i = 0; i < plan->nline && plan->request.mode == GPUMEM_MODE_INFERENCE; i++)
+        out->cache += plan->line[i].is == GPUMEM_IS_CACHE && !plan->line[i].sub ? out->line[i] : 0;
+    if (plan->chunk) {
+        bad |= gm_mul_u64(batch, tokens, &tokens);
+        tokens = tokens < plan->chunk ? tokens : plan->chunk;
+        batch = 1;
+    }
+    p = plan->peaks[(batch == 1) + 2 * (tokens == 1)];
     if (p == NULL)
         return bad | (plan->walk.rules && plan->complete); /* made for other points only */
-    bad |= gm_peaks_at(p, plan->rounding, point->batch, point->tokens, peak);
+    bad |= gm_peaks_at(p, plan->rounding, batch, tokens, peak);
+    if (plan->chunk) { /* so many tokens at once, beside all that is remembered */
+        bad |= gm_add_u64(out->phase[3], peak[GM_PEAK_FORWARD], &out->phase[3]);
+        bad |= gm_add_u64(out->phase[4], peak[GM_PEAK_FORWARD], &out->phase[4]);
+        out->total = out->phase[3] > out->phase[4] ? out->phase[3] : out->phase[4];
+        return bad;
+    }
     if (plan->request.mode == GPUMEM_MODE_INFERENCE) {
         out->cache = peak[GM_PEAK_HELD];
         bad |= gm_add_u64(out->phase[3], peak[GM_PEAK_FORWARD], &out->phase[3]);
@@ -143,15 +157,18 @@ gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *
     uint64_t symbol[GPUMEM_MAX_SYMBOLS];
     uint32_t r = 0;
     sums s;
-    int bad = symbols(&plan->model->d, point, symbol);
+    uint64_t rounded[GPUMEM_MAX_SYMBOLS];
+    const gpumem_point pages = {point->batch, plan->block > 1 ? (point->tokens / plan->block + (point->tokens % plan->block != 0)) * plan->block : point->tokens};
+    int bad = symbols(&plan->model->d, point, symbol) || (plan->block > 1 && symbols(&plan->model->d, &pages, rounded));
     memset(out, 0, sizeof *out);
     memset(s.by, 0, plan->nline * sizeof s.by[0]);
     for (uint32_t i = 0; !bad && i < plan->nfold; i++) { /* records are in the order of their folds */
         uint64_t add = plan->fold[i].add, peak = plan->fold[i].peak, together = 0;
+        const uint64_t *v = plan->block > 1 && plan->line[plan->fold[i].line].is == GPUMEM_IS_CACHE ? rounded : symbol;
         for (; !bad && r < plan->nrecord && plan->record[r].slot == i; r++) {
             const gm_record *k = &plan->record[r];
             uint64_t n = 0;
-            bad = gm_part_bytes(&k->part, k->rows, k->cols, symbol, plan->rounding, &n) || gm_mul_u64(n, k->times, &n);
+            bad = gm_part_bytes(&k->part, k->rows, k->cols, v, plan->rounding, &n) || gm_mul_u64(n, k->times, &n);
             if (k->merge != GPUMEM_PEAK) {
                 bad |= gm_add_u64(add, n, &add);
                 continue;
@@ -182,4 +199,45 @@ void gpumem_plan_defaults(const gpumem_plan *plan, gpumem_point *point)
         if (known && (uint64_t)positions < point->tokens)
             point->tokens = (uint64_t)positions;
     }
+}
+
+/* ---- what fits ---- */
+
+static gpumem_status fits(const gpumem_plan *plan, gpumem_point point, uint64_t budget, bool by_tokens, uint64_t n, bool *yes)
+{
+    gpumem_result r;
+    gpumem_error err = {0};
+    *(by_tokens ? &point.tokens : &point.batch) = n;
+    gpumem_status s = gpumem_plan_evaluate(plan, &point, &r, &err);
+    *yes = s == GPUMEM_OK && r.total <= budget;
+    return s == GPUMEM_ERANGE ? GPUMEM_OK : s;
+}
+
+gpumem_status gpumem_plan_most(const gpumem_plan *plan, const gpumem_point *point, uint64_t budget, bool by_tokens, uint64_t *out, gpumem_error *err)
+{
+    uint64_t low = 0, high = 1;
+    bool yes = false;
+    gpumem_status s;
+    *out = 0;
+    for (;;) { /* memory grows with both */
+        if ((s = fits(plan, *point, budget, by_tokens, high, &yes)) != GPUMEM_OK)
+            return s;
+        if (!yes)
+            break;
+        low = high;
+        if (high >> 40)
+            return gm_fail(err, GPUMEM_ERANGE, NULL, 0, 0, "there is no end to what fits: nothing that was counted grows with %s", by_tokens ? "the tokens" : "the sequences");
+        high *= 2;
+    }
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if ((s = fits(plan, *point, budget, by_tokens, middle, &yes)) != GPUMEM_OK)
+            return s;
+        if (yes)
+            low = middle;
+        else
+            high = middle;
+    }
+    *out = low;
+    return GPUMEM_OK;
 }

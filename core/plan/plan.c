@@ -25,6 +25,8 @@ typedef struct gm_planner {
     gpumem_plan *plan;
     gm_arena *arena; /* of the plan: all that plugins are given lives as long as it does */
     gm_chosen precision, optimizer, activation;
+    const gm_manifest *engine; /* or NULL */
+    uint16_t cache_format;     /* or UNSET: as activations */
     const gm_value *quantization; /* of the config, where it chose the precision */
     gpumem_format *format;
     uint32_t nformat;
@@ -151,6 +153,30 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
     return choose(p, GPUMEM_KIND_PRECISION, r->precision, &p->precision, err);
 }
 
+static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
+{
+    gpumem_request *r = &p->plan->request;
+    const char *id = r->engine ? r->engine : p->set->engine.otherwise;
+    const gm_value *cache, *share;
+    gpumem_status s;
+    if (id == NULL) {
+        if (r->cache_format)
+            return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the set '%s' has no engine that a cache's format could be said to", p->set->manifest->id);
+        return GPUMEM_OK;
+    }
+    if ((s = gm_registry_find(p->host->registry, GPUMEM_KIND_ENGINE, id, &p->engine, err)) != GPUMEM_OK || (s = use(p, p->engine, err)) != GPUMEM_OK)
+        return s;
+    r->engine = p->engine->id;
+    cache = gm_value_get(p->engine->root, "cache");
+    p->plan->block = cache ? (uint32_t)gm_value_get(cache, "block")->v.i : 0;
+    if (strcmp(gm_value_get(p->engine->root, "activations")->v.s, "chunk") == 0)
+        p->plan->chunk = (uint64_t)gm_value_get(p->engine->root, "chunk")->v.i;
+    share = gm_value_get(p->engine->root, "utilization");
+    if (share)
+        p->plan->utilization = share->type == GM_REAL ? share->v.r : (double)share->v.i;
+    return GPUMEM_OK;
+}
+
 static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
 {
     gpumem_request *r = &p->plan->request;
@@ -167,6 +193,8 @@ static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
         s = choose_precision(p, err);
     if (s == GPUMEM_OK && r->mode == GPUMEM_MODE_TRAINING)
         s = choose(p, GPUMEM_KIND_OPTIMIZER, r->optimizer, &p->optimizer, err);
+    if (s == GPUMEM_OK && r->mode == GPUMEM_MODE_INFERENCE)
+        s = choose_engine(p, err);
     if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
         s = choose(p, GPUMEM_KIND_ACTIVATION, r->activation, &p->activation, err);
     p->plan->complete = s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account;
@@ -281,16 +309,40 @@ static gpumem_status add_formats(gm_planner *p, const gm_manifest *m, gpumem_err
     return GPUMEM_OK;
 }
 
+static gpumem_status find_cache_format(gm_planner *p, gpumem_error *err)
+{
+    const char *wanted = p->plan->request.cache_format;
+    char offered[160] = "the model's own";
+    bool found = false;
+    p->cache_format = UNSET;
+    if (wanted == NULL || p->engine == NULL)
+        return GPUMEM_OK;
+    for (uint32_t i = 0; i < p->engine->nformat; i++) {
+        found |= strcmp(p->engine->format[i].name, wanted) == 0;
+        if (strlen(offered) + strlen(p->engine->format[i].name) + 3 < sizeof offered) {
+            strcat(offered, ", ");
+            strcat(offered, p->engine->format[i].name);
+        }
+    }
+    if (!found) {
+        gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has no cache in '%.40s'", p->engine->id, wanted);
+        gm_tip(err, "it has %s", offered);
+        return GPUMEM_EUNSUP;
+    }
+    p->cache_format = gpumem_format_find(p->format, p->nformat, wanted);
+    return GPUMEM_OK;
+}
+
 static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
 {
     static const gpumem_format fixed[GPUMEM_NFORMATS] = {
         {"f32", 1, {{1, 1, 32, 0}}}, {"i64", 1, {{1, 1, 64, 0}}}, {"i32", 1, {{1, 1, 32, 0}}}, {"bool", 1, {{1, 1, 8, 0}}},
         {"bf16", 1, {{1, 1, 16, 0}}}, {"c64", 1, {{1, 1, 64, 0}}}, {"u8", 1, {{1, 1, 8, 0}}}};
-    const gm_manifest *from[] = {p->precision.base, p->precision.manifest};
+    const gm_manifest *from[] = {p->precision.base, p->precision.manifest, p->engine};
     uint32_t n = GPUMEM_NFORMATS;
     gpumem_status s = GPUMEM_OK;
     for (size_t i = 0; i < COUNT(from); i++)
-        n += from[i]->nformat;
+        n += from[i] ? from[i]->nformat : 0;
     if (n >= UNSET)
         return gm_fail(err, GPUMEM_EPLUGIN, from[0]->path, 0, 0, "too many formats");
     p->format = gm_arena_zero(p->arena, n, sizeof *p->format);
@@ -301,7 +353,7 @@ static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
     for (size_t i = 0; s == GPUMEM_OK && i < COUNT(from); i++)
         if (i == 0 || from[i] != from[0])
             s = add_formats(p, from[i], err);
-    return s;
+    return s == GPUMEM_OK ? find_cache_format(p, err) : s;
 }
 
 static uint16_t fixed_format(uint8_t dtype)
@@ -475,6 +527,31 @@ static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *
     return s;
 }
 
+/* What an engine remembers of the tokens, layer by layer, and what else it holds. */
+static gpumem_status claim_engine(gm_planner *p, gpumem_error *err)
+{
+    const gpumem_description *d = p->job.model;
+    const gm_value *runtime = gm_value_get(p->engine->root, "runtime");
+    char by[96];
+    gpumem_status s = GPUMEM_OK;
+    snprintf(by, sizeof by, "engine/%s", p->engine->id);
+    for (uint32_t i = 0; s == GPUMEM_OK && p->plan->block && !p->plan->request.no_cache && i < d->ntensor; i++) {
+        const gpumem_tensor *t = &d->tensor[i];
+        bool cache = t->role == GPUMEM_ROLE_CACHE;
+        if ((!cache && t->role != GPUMEM_ROLE_STATE) || t->storage != GPUMEM_NONE)
+            continue;
+        gpumem_claim c = {.tensor = i, .format = cache && p->cache_format != UNSET && t->dtype == GPUMEM_DTYPE_MODEL ? p->cache_format : p->active[i],
+                          .is = GPUMEM_IS_CACHE, .phases = GPUMEM_INFERENCE};
+        s = gm_fold_claims(&p->folder, by, &c, 1, err);
+    }
+    for (uint32_t i = 0; s == GPUMEM_OK && runtime && i < runtime->n; i++) {
+        gpumem_claim c = {.tensor = GPUMEM_NONE, .format = GPUMEM_FORMAT_BOOL, .is = GPUMEM_IS_RUNTIME, .phases = GPUMEM_INFERENCE, .counted = 1,
+                          .label = runtime->v.map[i].key, .rows = {1, 1, {0}}, .cols = {(uint64_t)runtime->v.map[i].value.v.i, 1, {0}}};
+        s = gm_fold_claims(&p->folder, by, &c, 1, err);
+    }
+    return s;
+}
+
 static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
 {
     bool training = p->plan->request.mode == GPUMEM_MODE_TRAINING;
@@ -492,6 +569,8 @@ static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
         s = account(p, &p->optimizer, p->optimizer.entry->ops.optimizer->account, err);
     if (s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account)
         s = account(p, &p->activation, p->activation.entry->ops.activation->account, err);
+    if (s == GPUMEM_OK && p->engine)
+        s = claim_engine(p, err);
     if (s == GPUMEM_OK && count & GM_COUNT_INPUTS)
         s = claim_own(p, GPUMEM_IS_INPUT, err);
     return s == GPUMEM_OK ? gm_fold_finish(&p->folder, err) : s;
@@ -577,7 +656,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->rule = rule;
     w->rounding = plan->rounding;
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
-               (plan->request.accumulation > 1 ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache ? 0u : GM_WALK_CACHE) |
+               (plan->request.accumulation > 1 ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache || plan->block ? 0u : GM_WALK_CACHE) |
                (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
     s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER, rule, &own);
     if (s == GPUMEM_OK)
@@ -585,7 +664,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
         gm_symbols symbols;
         const gpumem_point *only = &plan->request.only;
-        if (only->batch && only->tokens && v != (only->batch == 1) + 2u * (only->tokens == 1))
+        if (!plan->chunk && only->batch && only->tokens && v != (only->batch == 1) + 2u * (only->tokens == 1))
             continue;
         if ((s = know(p, v, &symbols, &own)) == GPUMEM_OK && (plan->peaks[v] = gm_arena_zero(p->arena, 1, sizeof *plan->peaks[v])) == NULL)
             s = gm_no_memory(&own);
@@ -670,6 +749,7 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
     plan->model = model;
     plan->request = *request;
     plan->rounding = set->rounding;
+    plan->utilization = 1;
     plan->tokens = set->tokens[request->mode];
     p->host = host;
     p->set = set;
@@ -678,7 +758,9 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
     if ((s = choose_all(p, err)) == GPUMEM_OK && (s = fill_request(p, err)) == GPUMEM_OK && (s = make_formats(p, err)) == GPUMEM_OK &&
         (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = make_times(p, err)) == GPUMEM_OK) {
         make_job(p);
-        if (p->activation.manifest && p->activation.manifest->rules)
+        if (p->engine && plan->block && !plan->chunk) /* nothing else lives */
+            plan->complete = true;
+        else if (p->activation.manifest && p->activation.manifest->rules)
             s = read_rules(p, err);
         if (s == GPUMEM_OK && plan->walk.rules)
             s = walk(p, err);
@@ -707,6 +789,7 @@ void gpumem_plan_free(gpumem_plan *plan)
 
 /* ---- asking ---- */
 
+double gpumem_plan_utilization(const gpumem_plan *plan) { return plan->utilization; }
 bool gpumem_plan_quantized(const gpumem_plan *plan) { return plan->quantized; }
 const char *gpumem_plan_warning(const gpumem_plan *plan) { return *plan->warning ? plan->warning : NULL; }
 

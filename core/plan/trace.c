@@ -42,13 +42,25 @@ static void reached(void *self, gm_tape *t, int at)
     if (w->ended || at == GM_AT_RETURNED)
         return;
     w->ended = w->each(w->self, &e) != 0;
-    w->phase = GPUMEM_BACKWARD;
+    w->phase = w->phase & GPUMEM_INFERENCE ? GPUMEM_DECODE : GPUMEM_BACKWARD;
+}
+
+/* What lives all the time. */
+static uint64_t always(const gpumem_plan *plan, const gpumem_result *r)
+{
+    uint64_t n = 0;
+    if (plan->request.mode != GPUMEM_MODE_INFERENCE)
+        return r->held_for_backward - r->kept;
+    for (uint32_t i = 0; i < plan->nline; i++)
+        if (!plan->line[i].sub)
+            n += r->line[i];
+    return n;
 }
 
 gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *point, int (*each)(void *self, const gpumem_event *event), void *self,
                                 gpumem_error *err)
 {
-    teller w = {plan, 0, GPUMEM_FORWARD, false, each, self};
+    teller w = {plan, 0, plan->request.mode == GPUMEM_MODE_INFERENCE ? GPUMEM_PREFILL : GPUMEM_FORWARD, false, each, self};
     gm_walk_listener to = {&w, NULL, event, reached};
     gm_walk_job job = plan->walk;
     const gpumem_description *d = &plan->model->d;
@@ -67,7 +79,7 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
         if (d->sym[i].op == GPUMEM_SYM_INPUT)
             symbols.known[i] = strcmp(d->sym[i].name, "batch") == 0 ? point->batch : strcmp(d->sym[i].name, "tokens") == 0 ? point->tokens : 1;
     gm_symbols_know(&symbols);
-    w.live = r.held_for_backward - r.kept;
+    w.live = always(plan, &r);
     job.flags |= GM_WALK_WHOLE;
     s = gm_walk_run(&job, &symbols, &to, err);
     return w.ended ? GPUMEM_OK : s;

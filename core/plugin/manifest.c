@@ -443,7 +443,12 @@ static const struct { gm_field field; unsigned kinds; } keys[] = {
     {{"use", TEXT, false}, WITH_LIBRARY},
     {{"with", GM_IS(GM_MAP), false}, WITH_LIBRARY},
     {{"params", GM_IS(GM_MAP), false}, WITH_LIBRARY},
-    {{"formats", GM_IS(GM_MAP), false}, KIND(PRECISION)},
+    {{"formats", GM_IS(GM_MAP), false}, KIND(PRECISION) | KIND(ENGINE)},
+    {{"activations", TEXT, true}, KIND(ENGINE)},
+    {{"chunk", GM_IS(GM_INT), false}, KIND(ENGINE)},
+    {{"cache", GM_IS(GM_MAP), false}, KIND(ENGINE)},
+    {{"runtime", GM_IS(GM_MAP), false}, KIND(ENGINE)},
+    {{"utilization", GM_IS(GM_REAL) | GM_IS(GM_INT), false}, KIND(ENGINE)},
     {{"config", GM_IS(GM_MAP), false}, KIND(PRECISION)},
     {{"components", GM_IS(GM_LIST), false}, KIND(ARCHITECTURE)},
     {{"parts", GM_IS(GM_MAP), false}, KIND(ARCHITECTURE)},
@@ -514,7 +519,7 @@ static gpumem_status check_library(const reader *r)
         return gm_value_bad(r->file, "use", use, r->err, "a plugin has either 'library' or 'use', not both");
     if ((status = check_beside(r, "rules")) != GPUMEM_OK || (status = check_beside(r, "step")) != GPUMEM_OK)
         return status;
-    if (!library && !use && !rules)
+    if (!library && !use && !rules && r->out->kind != GPUMEM_KIND_ENGINE)
         return gm_value_bad(r->file, "", r->root, r->err, "'library' or 'use' is missing");
     if ((status = check_beside(r, "library")) != GPUMEM_OK)
         return status;
@@ -571,9 +576,40 @@ static gpumem_status check_step(const reader *r)
     return status;
 }
 
+/* What an engine says: all of it is data. */
+static gpumem_status check_engine(const reader *r)
+{
+    static const char *const ways[] = {"walk", "chunk", "none"};
+    static const gm_field field[] = {{"block", GM_IS(GM_INT), true}};
+    const gm_value *way = gm_value_get(r->root, "activations"), *chunk = gm_value_get(r->root, "chunk"), *cache = gm_value_get(r->root, "cache"),
+                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *block;
+    gpumem_status status;
+    double u;
+    if (r->out->kind != GPUMEM_KIND_ENGINE)
+        return GPUMEM_OK;
+    if ((status = check_word(r->file, "activations", way, ways, COUNT(ways), r->err)) != GPUMEM_OK)
+        return status;
+    if (strcmp(way->v.s, "chunk") == 0 && (!chunk || chunk->v.i < 1))
+        return gm_value_bad(r->file, "chunk", chunk ? chunk : way, r->err, "expected the number of tokens that run at once");
+    if ((strcmp(way->v.s, "walk") == 0) == (cache != NULL))
+        return gm_value_bad(r->file, "cache", cache ? cache : way, r->err, cache ? "the walk makes the cache already" : "expected {block: TOKENS}");
+    if (cache && (status = gm_fields_check(r->file, "cache", cache, field, COUNT(field), r->err)) != GPUMEM_OK)
+        return status;
+    block = cache ? gm_value_get(cache, "block") : NULL;
+    if (block && (block->v.i < 1 || block->v.i > 1 << 20))
+        return gm_value_bad(r->file, "cache.block", block, r->err, "expected 1 to %d tokens", 1 << 20);
+    for (uint32_t i = 0; runtime && i < runtime->n; i++)
+        if (runtime->v.map[i].value.type != GM_INT || runtime->v.map[i].value.v.i < 0)
+            return gm_value_bad(r->file, "runtime", &runtime->v.map[i].value, r->err, "expected bytes");
+    u = share ? share->type == GM_REAL ? share->v.r : (double)share->v.i : 1;
+    if (!(u > 0 && u <= 1))
+        return gm_value_bad(r->file, "utilization", share, r->err, "expected a share of the GPU, above 0 and at most 1");
+    return GPUMEM_OK;
+}
+
 static gpumem_status read_plugin(const reader *r)
 {
-    gpumem_status (*const steps[])(const reader *) = {check_library, check_company, check_digest, check_components, check_step, read_params, read_formats};
+    gpumem_status (*const steps[])(const reader *) = {check_library, check_company, check_digest, check_components, check_step, check_engine, read_params, read_formats};
     gpumem_status status = GPUMEM_OK;
     r->out->library = text_of(r->root, "library");
     r->out->rules = text_of(r->root, "rules");

@@ -8,7 +8,7 @@
 static const gm_field set_field[] = {
     {"gpumem", GM_IS(GM_INT), true}, {"kind", GM_IS(GM_STRING), true}, {"id", GM_IS(GM_STRING), true}, {"version", GM_IS(GM_STRING), true},
     {"title", GM_IS(GM_STRING), true}, {"sources", GM_IS(GM_LIST), false}, {"precision", GM_IS(GM_MAP), true}, {"optimizer", GM_IS(GM_MAP), true},
-    {"activation", GM_IS(GM_MAP), true}, {"rounding", GM_IS(GM_INT), true}, {"count", GM_IS(GM_LIST), true}, {"labels", GM_IS(GM_MAP), false},
+    {"activation", GM_IS(GM_MAP), true}, {"engine", GM_IS(GM_MAP), false}, {"rounding", GM_IS(GM_INT), true}, {"count", GM_IS(GM_LIST), true}, {"labels", GM_IS(GM_MAP), false},
     {"quantization", GM_IS(GM_MAP), false}, {"tokens", GM_IS(GM_MAP) | GM_IS(GM_NULL), true}, {"gpus", GM_IS(GM_LIST), false},
 };
 
@@ -38,7 +38,7 @@ static gpumem_status read_choice(const gpumem_set *set, const char *key, gm_choi
     out->otherwise = d->type == GM_STRING ? d->v.s : NULL;
     out->choices = gm_value_get(v, "choices");
     out->with = gm_value_get(v, "with");
-    if (out->otherwise == NULL && strcmp(key, "activation") != 0)
+    if (out->otherwise == NULL && strcmp(key, "activation") != 0 && strcmp(key, "engine") != 0)
         return bad(set, d, "default: expected an id", err);
     return all_strings(set, out->choices, "choices: expected the id of a plugin", err);
 }
@@ -139,6 +139,7 @@ static gpumem_status read_set(gpumem_set *set, gpumem_error *err)
     gpumem_status s = gm_fields_check(m->path, "set", m->root, set_field, COUNT(set_field), err);
     if (s != GPUMEM_OK || (s = read_choice(set, "precision", &set->precision, err)) != GPUMEM_OK ||
         (s = read_choice(set, "optimizer", &set->optimizer, err)) != GPUMEM_OK || (s = read_choice(set, "activation", &set->activation, err)) != GPUMEM_OK ||
+        (gm_value_get(set->manifest->root, "engine") && (s = read_choice(set, "engine", &set->engine, err)) != GPUMEM_OK) ||
         (s = read_count(set, err)) != GPUMEM_OK || (s = read_tokens(set, err)) != GPUMEM_OK || (s = read_quantization(set, err)) != GPUMEM_OK || (s = read_gpus(set, err)) != GPUMEM_OK)
         return s;
     r = gm_value_get(m->root, "rounding");
@@ -190,5 +191,5 @@ size_t gpumem_set_gpus(const gpumem_set *set, const char *const **keys)
 
 const gm_choice *gm_set_choice(const gpumem_set *set, gpumem_kind kind)
 {
-    return kind == GPUMEM_KIND_PRECISION ? &set->precision : kind == GPUMEM_KIND_OPTIMIZER ? &set->optimizer : &set->activation;
+    return kind == GPUMEM_KIND_PRECISION ? &set->precision : kind == GPUMEM_KIND_OPTIMIZER ? &set->optimizer : kind == GPUMEM_KIND_ENGINE ? &set->engine : &set->activation;
 }

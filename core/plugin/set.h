@@ -9,7 +9,7 @@ typedef struct gm_choice { const char *otherwise; const gm_value *choices, *with
 struct gpumem_set {
     gm_arena arena;
     const gm_manifest *manifest;
-    gm_choice precision, optimizer, activation;
+    gm_choice precision, optimizer, activation, engine;
     uint32_t rounding; /* bytes */
     unsigned count;    /* GM_COUNT_... */
     const gm_value *labels;

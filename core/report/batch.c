@@ -30,7 +30,7 @@ typedef struct gm_answer { gpumem_model *model; gpumem_plan *plan; gpumem_config
 
 /* ---- keys ---- */
 
-enum { K_CONFIG, K_MODEL, K_CLASS, K_AUTO, K_MODE, K_PRECISION, K_ATTENTION, K_OPTIMIZER, K_IMPLEMENTATION, K_BATCH, K_SEQ, K_CHECKPOINTING,
+enum { K_CONFIG, K_MODEL, K_CLASS, K_AUTO, K_MODE, K_PRECISION, K_ATTENTION, K_ENGINE, K_KV_DTYPE, K_OPTIMIZER, K_IMPLEMENTATION, K_BATCH, K_SEQ, K_CHECKPOINTING,
        K_ACCUMULATION, K_FREEZE, K_ALL_LOGITS, K_SET, K_LIKE, K_COUNT };
 static const struct { const char *name; unsigned types; const char *expected; } known[K_COUNT] = {
     [K_CONFIG] = {"config", GM_IS(GM_STRING) | GM_IS(GM_MAP), "a path or an object"},
@@ -40,6 +40,8 @@ static const struct { const char *name; unsigned types; const char *expected; } 
     [K_MODE] = {"mode", GM_IS(GM_STRING), "training or inference"},
     [K_PRECISION] = {"precision", GM_IS(GM_STRING), "a string"},
     [K_ATTENTION] = {"attention", GM_IS(GM_STRING), "a string"},
+    [K_ENGINE] = {"engine", GM_IS(GM_STRING), "a string"},
+    [K_KV_DTYPE] = {"kv_dtype", GM_IS(GM_STRING), "a string"},
     [K_OPTIMIZER] = {"optimizer", GM_IS(GM_STRING), "a string"},
     [K_IMPLEMENTATION] = {"implementation", GM_IS(GM_STRING), "a string"},
     [K_BATCH] = {"batch", GM_IS(GM_INT), "an integer of 1 or more"},
@@ -158,6 +160,8 @@ static gpumem_status read_case(const gm_value *line, gm_case *c, gpumem_error *e
     c->like = string_of(at[K_LIKE]);
     c->request.precision = string_of(at[K_PRECISION]);
     c->request.attention = string_of(at[K_ATTENTION]);
+    c->request.engine = string_of(at[K_ENGINE]);
+    c->request.cache_format = string_of(at[K_KV_DTYPE]);
     c->request.optimizer = string_of(at[K_OPTIMIZER]);
     c->request.implementation = string_of(at[K_IMPLEMENTATION]);
     if (c->request.optimizer && c->request.implementation == NULL)
@@ -277,6 +281,8 @@ static gpumem_status get_plan(gpumem_batch *b, const gm_case *c, gm_answer *a, g
     key_put(&b->key, r->optimizer);
     key_put(&b->key, r->implementation);
     key_put(&b->key, r->attention);
+    key_put(&b->key, r->engine);
+    key_put(&b->key, r->cache_format);
     flags[0] = (char)('0' + r->mode * 4 + r->checkpointing * 2 + r->all_logits);
     memcpy(flags + 1, &r->accumulation, sizeof r->accumulation);
     flags[1 + sizeof r->accumulation] = (char)('0' + (r->only.batch == 1) + 2 * (r->only.tokens == 1));
@@ -344,7 +350,7 @@ static void write_answer(const gm_answer *a, const gpumem_result *r, gpumem_text
         number(out, "peak_backward", r->phase[1], first);
         number(out, "peak_step", r->phase[2], first);
         number(out, "peak", r->total, first);
-    } else if (gpumem_plan_walks(a->plan)) {
+    } else if (gpumem_plan_walks(a->plan) || (gpumem_plan_complete(a->plan) && gpumem_plan_request(a->plan)->engine)) {
         number(out, "cache", r->cache, first);
         number(out, "peak_prefill", r->phase[3], first);
         number(out, "peak_decode", r->phase[4], first);

@@ -144,7 +144,7 @@ static inline void cache(gpumem_emit *e, const char *name, uint32_t x, uint64_t 
 }
 
 /* The operator that remembers them: *k and *v (or GPUMEM_NONE) become those of all tokens so far. */
-static inline void append_cache(gpumem_emit *e, uint32_t *k, uint32_t *v, uint64_t heads, uint64_t window)
+static inline gpumem_op *append_cache(gpumem_emit *e, uint32_t *k, uint32_t *v, uint64_t heads, uint64_t window)
 {
     uint32_t in[2], out[2], n = *v == GPUMEM_NONE ? 1 : 2;
     gpumem_op *op;
@@ -155,14 +155,14 @@ static inline void append_cache(gpumem_emit *e, uint32_t *k, uint32_t *v, uint64
         out[i] = hold(e, gpumem_emit_same(e, i ? "all_values" : "all_keys", in[i]), GPUMEM_LIVES_STEP);
     }
     op = gpumem_emit_op(e, GPUMEM_OP_CACHE, 0, "cache", n, in, n, out);
-    if (op)
-    {
+    if (op) {
         op->attr[0] = (uint32_t)window;
         op->attr[1] = (uint32_t)heads;
     }
     *k = out[0];
     if (n > 1)
         *v = out[1];
+    return op;
 }
 
 /* A state of fixed size for each sequence: [batch, a, b] (b 0: [batch, a]). */

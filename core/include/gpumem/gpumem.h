@@ -261,6 +261,8 @@ typedef struct gpumem_request { /* {0} and gpumem_request_init: what the set say
     const char *activation;            /* id; NULL: the set's choice */
     const char *implementation;        /* fused, foreach, for-loop; NULL: the set's preference; "torch": what torch takes by itself */
     const char *attention;             /* flash, sdpa, eager; NULL: flash */
+    const char *engine;                /* inference: id; NULL: the set's choice */
+    const char *cache_format;          /* of the cache, one that the engine has; NULL: as activations */
     bool checkpointing, no_cache, all_logits;
     uint32_t accumulation;             /* micro-batches a step; 0: 1 */
     gpumem_point only;                 /* {0, 0}: the plan is for all points; else only for those with one sequence where this has one, and with one
@@ -299,9 +301,9 @@ typedef struct gpumem_line { /* one line of an estimate */
     const char *format;      /* of all its tensors, "bf16"; NULL: several, or not known */
 } gpumem_line;
 GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_line **lines);
-/* Every allocation and release of a step at one point, in their order, layer by layer. */
+/* Every allocation and release of a training step, or of a prefill and the decoding of one more token, at one point, in their order, layer by layer. */
 typedef struct gpumem_event {
-    unsigned phase;       /* GPUMEM_FORWARD, GPUMEM_BACKWARD */
+    unsigned phase;       /* GPUMEM_FORWARD, GPUMEM_BACKWARD; GPUMEM_PREFILL, GPUMEM_DECODE */
     int sign;             /* 1: made; -1: gone; 0: the end of a phase */
     unsigned is;          /* GPUMEM_IS_ACTIVATIONS or GPUMEM_IS_GRADIENTS */
     uint32_t op;          /* of the description, or GPUMEM_NONE: what makes or drops it */
@@ -325,6 +327,12 @@ typedef struct gpumem_moment { /* of the peak */
 /* What the peak of a step is made of; shares: the largest first, at most max. */
 GPUMEM_EXPORT gpumem_status gpumem_plan_peak(const gpumem_plan *plan, const gpumem_point *point, gpumem_moment *out, gpumem_share *share, size_t max,
                                              gpumem_error *err);
+/* The highest value of an axis at which the plan needs at most so many bytes: tokens (`by_tokens`) or sequences, the other one as in `point`;
+ * 0: not even one fits.  ERANGE: no end of it was found below 2^40. */
+GPUMEM_EXPORT gpumem_status gpumem_plan_most(const gpumem_plan *plan, const gpumem_point *point, uint64_t budget, bool by_tokens, uint64_t *out,
+                                             gpumem_error *err);
+/* The share of a GPU that the engine takes; 1: all. */
+GPUMEM_EXPORT double gpumem_plan_utilization(const gpumem_plan *plan);
 /* Does the plan know everything that lives?  If not, only weights, between_steps and the lines are right. */
 GPUMEM_EXPORT bool gpumem_plan_complete(const gpumem_plan *plan);
 /* Does it follow the operators one by one?  Then `kept`, the phases and their moments are known. */

@@ -48,7 +48,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
-enum { ROTARY_NONE = GPUMEM_ROTARY_HALVES + 1, ROTARY_HALF_FP32 }; /* behind those of enum gpumem_rotary that it has */
+enum { ROTARY_NONE = GPUMEM_ROTARY_PAIRS_WIDE + 1 }; /* behind those of enum gpumem_rotary */
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
@@ -57,14 +57,15 @@ typedef struct attention_spec {
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
     uint32_t q, k, v, gate, weights;
-    int gating;
+    int gating, scaled;
 } attention_spec;
 
 enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
+enum { SCALED_NOT, SCALED_FIRST, SCALED_LATE };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "none", "half_fp32", "pairs_wide", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "pairs_wide", "none", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
     static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", "scaled", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
@@ -90,7 +91,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, halves, none, half_fp32");
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, halves, none, half_fp32, pairs_wide");
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style < 0)
@@ -120,6 +121,13 @@ static void part_gate(attention_spec *s, gpumem_emit *e)
     s->q = half[0];
 }
 
+static uint32_t scaled(gpumem_emit *e, const char *name, uint32_t x)
+{
+    uint32_t y = gpumem_emit_same(e, name, x);
+    operate(e, GPUMEM_OP_SCALE, 0, name, x, GPUMEM_NONE, y);
+    return y;
+}
+
 /* Keys and values are of the tokens themselves, or of a context. */
 static void project(const gpumem_args *args, uint32_t x, uint32_t context, attention_spec *s, gpumem_emit *e)
 {
@@ -146,6 +154,8 @@ static void project(const gpumem_args *args, uint32_t x, uint32_t context, atten
         for (unsigned i = 0; i < 3; i++) {
             unsigned own = i == 1 && !is_null(args, ATTENTION_K_BIAS) && !flag_of(args, ATTENTION_K_BIAS) ? flags & ~(unsigned)LINEAR_BIAS : flags;
             part[i] = linear(e, modules[i], GPUMEM_FAMILY_MATRIX, i && context != GPUMEM_NONE ? context : x, GPUMEM_NONE, size[i], own);
+            if (i == 0 && s->scaled == SCALED_FIRST)
+                part[0] = scaled(e, "q_scaled", part[0]);
         }
     }
     s->q = part[0];
@@ -175,13 +185,6 @@ static uint32_t gated(const gpumem_args *args, uint32_t y, uint32_t gate, const 
         gate = by_head(e, "gate_heads", gate, extent(s->heads, GPUMEM_AXIS_HEADS), extent(1, GPUMEM_AXIS_NONE));
     }
     return binary(e, GPUMEM_OP_MUL, "gated", y, gate);
-}
-
-static uint32_t scaled(gpumem_emit *e, const char *name, uint32_t x)
-{
-    uint32_t y = gpumem_emit_same(e, name, x);
-    operate(e, GPUMEM_OP_SCALE, 0, name, x, GPUMEM_NONE, y);
-    return y;
 }
 
 static uint32_t clipped(gpumem_emit *e, uint32_t x)
@@ -278,7 +281,7 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
         for (; n < 4; n++)
             rotated[n] = hold(e, gpumem_emit_like(e, "rotated_part", rotated[n - 2], part), GPUMEM_LIVES_STEP);
     }
-    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, s->rotary == ROTARY_HALF_FP32 ? GPUMEM_ROTARY_HALF_FP32 : (unsigned)s->rotary, "rotary", 4, operand, n, rotated);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, (unsigned)s->rotary, "rotary", 4, operand, n, rotated);
     if (op)
     {
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
@@ -420,10 +423,13 @@ DESCRIBE(attention_describe)
     attention_spec s;
     gpumem_status status = read_spec(args, &s);
     int late = flag_of(args, ATTENTION_QK_NORM_LATE);
+    gpumem_op *op;
     gpumem_dim width = is_null(args, ATTENTION_OUT) ? last_of(e, in[0]) : extent(size_of(args, ATTENTION_OUT), GPUMEM_AXIS_HIDDEN);
     uint32_t y;
     if (status != GPUMEM_OK)
         return status;
+    if (flag_of(args, ATTENTION_Q_SCALED)) /* without a rotation as it comes (models/opt), else once it is rotated */
+        s.scaled = in[1] == GPUMEM_NONE && !flag_of(args, ATTENTION_FUSED) ? SCALED_FIRST : SCALED_LATE;
     project(args, in[0], in[3], &s, e);
     if (s.gating == GATE_SIGMOID && s.gate == GPUMEM_NONE)
         s.gate = gate_of(args, in[0], &s, e);
@@ -453,12 +459,14 @@ DESCRIBE(attention_describe)
     }
     if (s.norm != NORM_NONE && late)
         norm_both(&s, e);
-    if (flag_of(args, ATTENTION_Q_SCALED))
+    if (s.scaled == SCALED_LATE)
         s.q = scaled(e, "q_scaled", s.q);
     if (flag_of(args, ATTENTION_CAUSAL) && in[3] == GPUMEM_NONE) {
         cache(e, "keys", in[0], s.kv, s.dim, size_or(args, ATTENTION_WINDOW, 0));
         cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
-        append_cache(e, &s.k, &s.v, s.kv, size_or(args, ATTENTION_WINDOW, 0));
+        op = append_cache(e, &s.k, &s.v, s.kv, size_or(args, ATTENTION_WINDOW, 0));
+        if (op)
+            op->attr[2] = s.scores == GPUMEM_SCORES_WIDE;
     }
     out[1] = own_bias(args, in, &s, e);
     y = attend(args, in[0], out[1], &s, e);
