@@ -698,7 +698,7 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
 /* A rule for how scores are computed, with or without a kernel: attention.alibi, attention.narrow.eager; else attention.eager. */
 static uint32_t attention_rule(gm_rules *rules, const gpumem_op *op, bool eager, gpumem_error *err)
 {
-    static const char *const scores[] = {NULL, "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5"};
+    static const char *const scores[] = {NULL, "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", "scaled"};
     const char *way = eager ? "eager" : "flash", *variant = op->variant < sizeof scores / sizeof *scores ? scores[op->variant] : NULL;
     char name[64];
     uint32_t rule = GM_NONE;
@@ -718,7 +718,7 @@ static const char *variant_of(const gpumem_op *op)
     static const char *const linear[] = {NULL, "conv1d"};
     static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
     static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "pairs_wide"};
-    static const char *const split[] = {NULL, "heads", "picked", "quarters", "gated"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows", "halved", "complex"};
+    static const char *const split[] = {NULL, "heads", "picked", "quarters", "gated", "shared"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows", "halved", "complex"};
     static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand", "xielu"};
     static const char *const router[] = {"softmax", "softmax_top", "deepseek", "mixer"}, *const loss[] = {"causal", "plain", "masked"};
     static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru", "kda"};

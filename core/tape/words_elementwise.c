@@ -529,6 +529,18 @@ WORD(masked_fill)
     return out[0] != GM_NONE;
 }
 
+/* scaled_in_place(x): x /= number; the gradient is new */
+WORD(scaled_in_place)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    out[0] = gm_tv_alias(t, x);
+    if (out[0] != GM_NONE)
+        t->tv[out[0]].view = t->tv[x].view;
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
 /* where(mask, a, b) */
 WORD(where_)
 {
@@ -556,7 +568,7 @@ const gm_word gm_words_elementwise[] = {
     {"sqrt", 1, 1, 0, of_result, d_sqrt},  {"exp", 1, 1, 'h', of_result, d_new_input}, {"log", 1, 1, 'h', of_input, d_new_input},
     {"silu", 1, 1, 0, of_input, d_new_input}, {"gelu", 1, 1, 0, of_input, d_new_input}, {"relu", 1, 1, 0, of_result, d_new_input}, {"gelu_by_hand", 1, 1, 0, gelu_by_hand, d_gelu_by_hand},
     {"tanh", 1, 1, 0, of_result, d_new_input}, {"sigmoid", 1, 1, 0, of_result, d_new_input}, {"softplus", 1, 1, 'h', of_input, d_new_input},
-    {"clamp", 1, 1, 0, of_input, d_clamp}, {"clamp_in_place", 1, 1, 0, clamp_in_place, d_clamp_in_place}, {"where", 3, 3, 0, where_, d_where}, {"expm1", 1, 1, 'h', of_result, d_of_other},
+    {"clamp", 1, 1, 0, of_input, d_clamp}, {"clamp_in_place", 1, 1, 0, clamp_in_place, d_clamp_in_place}, {"scaled_in_place", 1, 1, 0, scaled_in_place, d_new}, {"where", 3, 3, 0, where_, d_where}, {"expm1", 1, 1, 'h', of_result, d_of_other},
     {"abs", 1, 1, 0, of_input, d_of_other}, {"sin", 1, 1, 0, of_input, d_of_other},
     {"cos", 1, 1, 0, of_input, d_of_other}, {"add", 2, 2, 0, add, d_add},         {"sub", 2, 2, 0, add, d_sub},
     {"mul", 2, 2, 0, mul, d_mul},          {"div", 2, 2, 0, div_, d_div},        {"div_in", 2, 2, 0, div_in, d_div},   {"add_in", 2, 2, 0, add_in, d_add},

@@ -179,13 +179,13 @@ enum gpumem_rotary {
 };
 enum gpumem_linear { GPUMEM_LINEAR_PLAIN, GPUMEM_LINEAR_CONV1D /* weight [in, out] */ };
 enum gpumem_split { GPUMEM_SPLIT_PARTS, GPUMEM_SPLIT_HEADS /* of each head, heads first */, GPUMEM_SPLIT_PICKED /* of each head, picked one by one */,
-                    GPUMEM_SPLIT_QUARTERS /* of each quarter of the heads, copied */, GPUMEM_SPLIT_GATED /* of each head; the second is copied */ };
+                    GPUMEM_SPLIT_QUARTERS /* of each quarter of the heads, copied */, GPUMEM_SPLIT_GATED /* of each head; the second is copied */, GPUMEM_SPLIT_SHARED /* queries; the one key and value are copied */ };
 enum gpumem_table { GPUMEM_TABLE_PLAIN, GPUMEM_TABLE_ROWS /* of a table of all positions */, GPUMEM_TABLE_HALVED /* one number for a pair */,
                     GPUMEM_TABLE_COMPLEX /* the same, cos and sin as one */ };
 enum gpumem_view { GPUMEM_VIEW_PLAIN, GPUMEM_VIEW_HEADS_FIRST };
 /* How scores are computed where no kernel does it: softmax in fp32, as they come, as they come and not cast back, with a bias by position that is added
  * in the product (no kernel can), q and k in fp32 (no kernel can), q and k in fp32 and no kernel was asked for. */
-enum gpumem_scores { GPUMEM_SCORES_PLAIN, GPUMEM_SCORES_NARROW, GPUMEM_SCORES_UNCAST, GPUMEM_SCORES_ALIBI, GPUMEM_SCORES_WIDE, GPUMEM_SCORES_UPCAST, GPUMEM_SCORES_BERT, GPUMEM_SCORES_T5 };
+enum gpumem_scores { GPUMEM_SCORES_PLAIN, GPUMEM_SCORES_NARROW, GPUMEM_SCORES_UNCAST, GPUMEM_SCORES_ALIBI, GPUMEM_SCORES_WIDE, GPUMEM_SCORES_UPCAST, GPUMEM_SCORES_BERT, GPUMEM_SCORES_T5, GPUMEM_SCORES_SCALED /* in place */ };
 enum gpumem_act {
     GPUMEM_ACT_SILU, GPUMEM_ACT_GELU, GPUMEM_ACT_GELU_NEW, GPUMEM_ACT_RELU, GPUMEM_ACT_RELU2, GPUMEM_ACT_SIGMOID,
     GPUMEM_ACT_TANH, GPUMEM_ACT_EXP, GPUMEM_ACT_SOFTPLUS, GPUMEM_ACT_SWIGLU_LIMITED /* gpt_oss: clamped, (up + 1) * glu */,
