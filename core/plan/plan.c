@@ -639,6 +639,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
 {
     gpumem_plan *plan = p->plan;
     const gpumem_description *d = &plan->model->d;
+    char note[160] = "";
     gm_walk_job *w = &plan->walk;
     uint32_t *rule = gm_arena_zero(p->arena, d->nop + 1u, sizeof *rule);
     gpumem_error own = {0};
@@ -655,6 +656,8 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->trains = p->needs_grad;
     w->rule = rule;
     w->rounding = plan->rounding;
+    w->note = note;
+    w->nnote = sizeof note;
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
                (plan->request.accumulation > 1 ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache || plan->block ? 0u : GM_WALK_CACHE) |
                (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
@@ -681,6 +684,9 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
             *err = own;
         return s;
     }
+    w->note = NULL;
+    if (*note)
+        snprintf(plan->warning, sizeof plan->warning, "what one operator keeps is only described: %.110s", note);
     plan->complete = true;
     return GPUMEM_OK;
 }

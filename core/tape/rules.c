@@ -536,7 +536,12 @@ uint32_t gm_rules_add(gm_rules *r, const char *name, const char *text, gpumem_er
     return parse(r, x, err) ? r->nrule - 1 : GM_NONE;
 }
 
-bool gm_rules_read(const gm_rules *r, uint32_t at, unsigned operand) { return operand < r->rule[at].noperand && (r->rule[at].read >> operand & 1); }
+bool gm_rules_read(const gm_rules *r, uint32_t at, unsigned operand)
+{
+    if (at == GM_NONE) /* who knows */
+        return true;
+    return operand < r->rule[at].noperand && (r->rule[at].read >> operand & 1);
+}
 
 /* ---- running ---- */
 

@@ -297,10 +297,14 @@ uint32_t gm_tv_slot(gm_tape *t)
     if (i)
         t->free_tv = t->tv[i].storage;
     else {
-        if (t->ntv == 0)
-            t->ntv = 1;
         if (t->ntv >= t->max_tv && !grow(t, &t->tv, sizeof *t->tv, &t->max_tv))
             return GM_NONE;
+        if (t->ntv == 0) { /* 0 ends the list of free ones; it stands for what a rule gives a word instead of a tensor */
+            memset(&t->tv[0], 0, sizeof t->tv[0]);
+            t->tv[0].refs = 1u << 30;
+            t->tv[0].storage = t->tv[0].node = t->tv[0].leaf = GM_NONE;
+            t->ntv = 1;
+        }
         i = t->ntv++;
     }
     memset(&t->tv[i], 0, sizeof t->tv[i]);

@@ -230,6 +230,35 @@ static void bound_again(gm_walk *w, uint32_t op)
         w->block.one[i].old |= w->block.one[i].from != op && w->d->op[w->block.one[i].from].kind == w->d->op[op].kind;
 }
 
+/* Where no rule fits, the description still says what the operator makes: each result is new, and keeps what it was made of. */
+static unsigned by_description(gm_walk *w, const gpumem_op *o, const uint32_t *tv, const gm_meta *meta, uint32_t *made)
+{
+    gm_tape *t = &w->t;
+    const gm_walk_job *j = w->job;
+    unsigned n = 0, out = 0, keeping = gm_word_find("keeping", 7);
+    gm_arg arg[GM_WORD_ARGS];
+    if (j->note && j->nnote && !*j->note)
+        snprintf(j->note, j->nnote, "%s", t->failed ? t->why : w->d->string + o->name);
+    t->failed = t->stop = false;
+    t->why[0] = 0;
+    t->looping = 0;
+    t->turn = 0;
+    for (; out < o->nout && !t->stop; out++) {
+        memset(arg, 0, sizeof arg);
+        n = 0;
+        arg[n++] = (gm_arg){.type = GM_ARG_TENSOR, .tv = gm_tv_new(t, meta[out].ndim, meta[out].dim, meta[out].dtype)};
+        for (unsigned i = 0; i < o->nin && n < GM_WORD_ARGS && gm_is_float(t, meta[out].dtype); i++)
+            if (tv[i] != GM_NONE)
+                arg[n++] = (gm_arg){.type = GM_ARG_TENSOR, .tv = tv[i]};
+        if (arg[0].tv == GM_NONE || gm_word_run(t, keeping, n, arg, &made[out]) == 0)
+            made[out] = GM_NONE;
+        gm_tv_unref(t, arg[0].tv);
+        if (made[out] == GM_NONE)
+            break;
+    }
+    return out;
+}
+
 static void run_op(gm_walk *w, uint32_t op, bool again)
 {
     const gpumem_op *o = &w->d->op[op];
@@ -244,11 +273,16 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
         tv[i] = operand(w, in[i]);
     for (unsigned i = 0; i < o->nout; i++)
         describe(w, out[i], &meta[i]);
-    n = gm_rule_run(w->job->rules, &w->t, w->job->rule[op], o->nin, tv, GPUMEM_NATTR, o->attr, o->nout, meta, made);
+    n = w->job->rule[op] == GM_NONE ? 0 : gm_rule_run(w->job->rules, &w->t, w->job->rule[op], o->nin, tv, GPUMEM_NATTR, o->attr, o->nout, meta, made);
     if (w->t.failed && strstr(w->t.why, "operator '") == NULL) {
         char why[sizeof w->t.why];
         snprintf(why, sizeof why, "operator '%.30s': %.110s", w->d->string + o->name, w->t.why);
         memcpy(w->t.why, why, sizeof why);
+    }
+    if (w->job->rule[op] == GM_NONE || (w->t.failed && w->t.status == GPUMEM_EINVAL)) {
+        for (unsigned i = 0; i < n; i++)
+            gm_tv_unref(&w->t, made[i]);
+        n = by_description(w, o, tv, meta, made);
     }
     for (unsigned i = 0; i < o->nin; i++)
         gm_tv_unref(&w->t, tv[i]);
@@ -759,8 +793,6 @@ gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool e
                 *err = own;
             return own.status;
         }
-        if (rule[i] == GM_NONE)
-            return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "there is no rule for '%s'", name);
     }
     return GPUMEM_OK;
 }

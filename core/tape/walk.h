@@ -18,6 +18,8 @@ typedef struct gm_walk_job {
     gm_rules *rules;
     uint32_t rounding;
     unsigned flags;
+    char *note; /* of nnote bytes: the first operator that is counted by its description alone; or NULL */
+    size_t nnote;
 } gm_walk_job;
 
 typedef struct gm_walk gm_walk;
@@ -30,6 +32,6 @@ typedef struct gm_walk_listener {
 
 /* symbols: with what is known of them.  The tape's labels are operators. */
 gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, const gm_walk_listener *listener, gpumem_error *err);
-/* The rules of all operators; EUNSUP: one has none (its kind is in err). */
+/* The rules of all operators; GM_NONE for one that has none. */
 gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool eager, uint32_t *rule, gpumem_error *err);
 #endif
