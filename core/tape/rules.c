@@ -17,14 +17,14 @@ typedef struct statement { /* when: GM_NONE always; turns: GM_NONE once; many: b
 } statement;
 
 typedef struct rule {
-    const char *name, *body;
+    const char *name, *body, *head; /* body: what follows the name; head: the line that it is in */
     size_t nname, nbody;
     uint32_t line;
     bool parsed, bad;
     const char *names[GM_RULE_NAMES]; /* operands, attributes, what is bound */
     uint8_t nnames[GM_RULE_NAMES];
-    unsigned noperand, nattr, nname_all;
-    uint64_t read; /* names that stand in it, as bits */
+    unsigned noperand, nattr, nname_all, needed; /* needed: so many arguments at least */
+    uint64_t read, optional; /* names that stand in it, operands that may be left out: as bits */
     statement *statement;
     uint32_t nstatement, max_statement;
 } rule;
@@ -39,45 +39,14 @@ struct gm_rules {
 
 static void *grown(void *items, size_t size, uint32_t n, uint32_t *max)
 {
+    uint32_t want = *max ? *max * 2 : 32;
+    void *now;
     if (n < *max)
         return items;
-    *max = *max ? *max * 2 : 32;
-    return realloc(items, *max * size);
-}
-
-gpumem_status gm_rules_new(const char *text, size_t n, const char *file, gm_rules **out, gpumem_error *err)
-{
-    gm_rules *r = calloc(1, sizeof *r);
-    const char *end = text + n;
-    uint32_t line = 0;
-    if (r == NULL)
-        return gm_no_memory(err);
-    r->file = file;
-    for (const char *p = text; p < end;) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        size_t len = (size_t)((eol ? eol : end) - p);
-        line++;
-        if (len > 5 && memcmp(p, "rule ", 5) == 0) {
-            rule *now = grown(r->rule, sizeof *r->rule, r->nrule, &r->max_rule);
-            if (now == NULL) {
-                gm_rules_free(r);
-                return gm_no_memory(err);
-            }
-            r->rule = now;
-            rule *x = &r->rule[r->nrule++];
-            memset(x, 0, sizeof *x);
-            x->name = p + 5;
-            while (x->nname < len - 5 && !isspace((unsigned char)x->name[x->nname]) && x->name[x->nname] != ':')
-                x->nname++;
-            x->body = x->name + x->nname;
-            x->line = line;
-        }
-        p += len + (eol != NULL);
-        if (r->nrule)
-            r->rule[r->nrule - 1].nbody = (size_t)(p - r->rule[r->nrule - 1].body);
-    }
-    *out = r;
-    return GPUMEM_OK;
+    now = want > *max ? realloc(items, want * size) : NULL;
+    if (now)
+        *max = want;
+    return now;
 }
 
 void gm_rules_free(gm_rules *r)
@@ -93,7 +62,7 @@ void gm_rules_free(gm_rules *r)
 
 /* ---- parsing ---- */
 
-typedef struct parser { gm_rules *r; rule *rule; const char *p, *end, *start; uint32_t line; gpumem_error *err; bool bad; } parser;
+typedef struct parser { gm_rules *r; rule *rule; const char *p, *end, *start; uint32_t line; unsigned depth; gpumem_error *err; bool bad; } parser;
 
 static uint32_t wrong(parser *p, const char *what)
 {
@@ -168,6 +137,7 @@ static uint32_t node(parser *p, unsigned kind)
 }
 
 static uint32_t expr(parser *p);
+static uint32_t primary(parser *p);
 
 static bool args(parser *p, uint32_t at, const char *close)
 {
@@ -235,7 +205,8 @@ static uint32_t named(parser *p, const char *s, size_t n)
         if (at == GM_NONE || !args(p, at, ")"))
             return GM_NONE;
         p->r->e[at].at = (uint16_t)(word ? word : found);
-        if (word && (p->r->e[at].nargs < gm_word_at(word)->min || p->r->e[at].nargs > gm_word_at(word)->max))
+        if (word ? p->r->e[at].nargs < gm_word_at(word)->min || p->r->e[at].nargs > gm_word_at(word)->max
+                 : p->r->e[at].nargs < p->r->rule[found].needed || p->r->e[at].nargs > p->r->rule[found].noperand + p->r->rule[found].nattr)
             return wrong(p, "another number of arguments was expected");
         return at;
     }
@@ -281,7 +252,8 @@ static uint32_t named(parser *p, const char *s, size_t n)
     return at;
 }
 
-static uint32_t primary(parser *p)
+#define MAX_NESTED 64
+static uint32_t one(parser *p)
 {
     const char *s;
     size_t n = 0;
@@ -290,10 +262,16 @@ static uint32_t primary(parser *p)
     if (p->p == p->end)
         return wrong(p, "expected a value");
     if (isdigit((unsigned char)*p->p) || (*p->p == '-' && p->p + 1 < p->end && isdigit((unsigned char)p->p[1]))) {
-        char *end;
-        int64_t v = strtoll(p->p, &end, 10);
-        p->p = end;
-        return number_node(p, v);
+        const char *start = p->p;
+        bool minus = *p->p == '-', fits = true;
+        int64_t v = 0;
+        for (p->p += minus; p->p < p->end && isdigit((unsigned char)*p->p); p->p++)
+            fits &= !__builtin_mul_overflow(v, 10, &v) && !__builtin_add_overflow(v, *p->p - '0', &v);
+        if (!fits) {
+            p->p = start;
+            return wrong(p, "a number that does not fit in 63 bits");
+        }
+        return number_node(p, minus ? -v : v);
     }
     if (take(p, "(")) {
         at = expr(p);
@@ -316,6 +294,17 @@ static uint32_t primary(parser *p)
     }
     s = name_at(p, &n);
     return s ? named(p, s, n) : wrong(p, "expected a value");
+}
+
+static uint32_t primary(parser *p)
+{
+    uint32_t at;
+    if (p->depth == MAX_NESTED)
+        return wrong(p, "expressions are nested too deep");
+    p->depth++;
+    at = one(p);
+    p->depth--;
+    return at;
 }
 
 static uint32_t joined(parser *p, unsigned op, uint32_t a, uint32_t b)
@@ -393,6 +382,10 @@ static bool parse_statement(parser *p)
     }
     skip(p);
     start = p->p;
+    if (st.turns != GM_NONE && (take(p, "return") || take(p, "del"))) {
+        p->p = start;
+        return wrong(p, "a loop only binds names") != GM_NONE;
+    }
     if (take(p, "return")) {
         size_t len;
         const char *x = name_at(p, &len);
@@ -425,6 +418,8 @@ static bool parse_statement(parser *p)
     } else {
         unsigned k = 0;
         st.kind = take(p, "once") ? S_ONCE : S_BIND;
+        if (st.kind == S_ONCE && st.turns != GM_NONE)
+            return wrong(p, "what is made once is not made in a loop") != GM_NONE;
         skip(p);
         start = p->p;
         do {
@@ -449,6 +444,10 @@ static bool parse_statement(parser *p)
                 return false;
         }
         st.value = value;
+        if (st.kind == S_ONCE && (st.nnames != 1 || st.many)) {
+            p->p = start;
+            return wrong(p, "expected one name and its value") != GM_NONE;
+        }
     }
     if (!at_end(p))
         return wrong(p, "expected the end of the line") != GM_NONE;
@@ -459,47 +458,140 @@ static bool parse_statement(parser *p)
 
 static bool parse_head(parser *p)
 {
+    rule *x = p->rule;
     bool attributes = false;
     while (!at_end(p)) {
         size_t n;
         const char *s;
-        if (take(p, ":")) {
+        if (!attributes && take(p, ":")) {
             attributes = true;
             continue;
         }
         s = name_at(p, &n);
-        if (s == NULL || slot_of(p, s, n, true) == GM_NONE)
-            return wrong(p, "expected the name of an operand") != GM_NONE;
+        if (s == NULL)
+            return wrong(p, attributes ? "expected the name of an attribute" : "expected the name of an operand") != GM_NONE;
+        if (slot_of(p, s, n, false) != GM_NONE) {
+            p->p = s;
+            return wrong(p, "two operands or attributes have this name") != GM_NONE;
+        }
+        if (slot_of(p, s, n, true) == GM_NONE)
+            return wrong(p, "too many names") != GM_NONE;
         if (attributes)
-            p->rule->nattr++;
+            x->nattr++;
         else {
-            take(p, "?");
-            p->rule->noperand++;
+            x->noperand++;
+            if (take(p, "?"))
+                x->optional |= UINT64_C(1) << (x->noperand - 1);
+            else
+                x->needed = x->noperand;
         }
     }
     return true;
 }
 
+static parser line_of(gm_rules *r, rule *x, gpumem_error *err)
+{
+    const char *eol = x->nbody ? memchr(x->body, '\n', x->nbody) : NULL;
+    return (parser){.r = r, .rule = x, .p = x->body, .end = eol ? eol : x->body + x->nbody, .start = x->head, .line = x->line, .err = err};
+}
+
 static bool parse(gm_rules *r, rule *x, gpumem_error *err)
 {
-    parser p = {.r = r, .rule = x, .line = x->line, .err = err};
-    const char *at = x->body, *end = x->body + x->nbody;
-    bool head = true;
+    parser p = line_of(r, x, err); /* its first line has been read already */
+    const char *end = x->body + x->nbody;
     x->parsed = true;
     x->bad = true;
-    while (at < end) {
-        const char *eol = memchr(at, '\n', (size_t)(end - at));
-        p.start = at;
-        p.p = at;
-        p.end = eol ? eol : end;
-        if (head ? !parse_head(&p) : !at_end(&p) && !parse_statement(&p))
-            return false;
-        head = false;
-        at = p.end + (eol != NULL);
+    while (p.end < end) {
+        const char *eol;
+        p.start = p.p = p.end + 1;
         p.line++;
+        if (p.start == end)
+            break;
+        eol = memchr(p.start, '\n', (size_t)(end - p.start));
+        p.end = eol ? eol : end;
+        if (!at_end(&p) && !parse_statement(&p))
+            return false;
     }
     x->bad = false;
     return true;
+}
+
+/* A rule of a name that no other one has; head: the line that it begins in. */
+static gpumem_status add_rule(gm_rules *r, const char *head, const char *name, size_t nname, const char *body, size_t nbody, uint32_t line, gpumem_error *err)
+{
+    rule *now = grown(r->rule, sizeof *now, r->nrule, &r->max_rule), *x;
+    parser p;
+    if (now == NULL)
+        return gm_no_memory(err);
+    r->rule = now;
+    x = &r->rule[r->nrule];
+    memset(x, 0, sizeof *x);
+    x->name = name;
+    x->nname = nname;
+    x->body = body;
+    x->nbody = nbody;
+    x->head = head;
+    x->line = line;
+    p = line_of(r, x, err);
+    if (nname == 0) {
+        wrong(&p, "expected a name");
+        return GPUMEM_ESYNTAX;
+    }
+    for (uint32_t i = 0; i < r->nrule; i++)
+        if (r->rule[i].nname == nname && memcmp(r->rule[i].name, name, nname) == 0) {
+            char why[64];
+            snprintf(why, sizeof why, "line %u has a rule of this name already", r->rule[i].line);
+            p.p = name;
+            wrong(&p, why);
+            return GPUMEM_ESYNTAX;
+        }
+    if (!parse_head(&p))
+        return GPUMEM_ESYNTAX;
+    r->nrule++;
+    return GPUMEM_OK;
+}
+
+static bool blank(const char *p, const char *end)
+{
+    while (p < end && isspace((unsigned char)*p))
+        p++;
+    return p == end || *p == '#';
+}
+
+gpumem_status gm_rules_new(const char *text, size_t n, const char *file, gm_rules **out, gpumem_error *err)
+{
+    gm_rules *r = calloc(1, sizeof *r);
+    const char *end = text + n;
+    uint32_t line = 1;
+    gpumem_status s = GPUMEM_OK;
+    *out = NULL;
+    if (r == NULL)
+        return gm_no_memory(err);
+    r->file = file;
+    for (const char *p = text; s == GPUMEM_OK && p < end;) {
+        const char *name = p + 5, *next = p;
+        size_t len = 0;
+        uint32_t lines = 0;
+        bool begins = (size_t)(end - p) > 5 && memcmp(p, "rule ", 5) == 0;
+        do { /* up to the next one */
+            const char *eol = memchr(next, '\n', (size_t)(end - next));
+            next = eol ? eol + 1 : end;
+            lines++;
+        } while (begins && next < end && ((size_t)(end - next) <= 5 || memcmp(next, "rule ", 5) != 0));
+        while (begins && name + len < next && !isspace((unsigned char)name[len]) && name[len] != ':')
+            len++;
+        if (begins)
+            s = add_rule(r, p, name, len, name + len, (size_t)(next - name) - len, line, err);
+        else if (!blank(p, next))
+            s = gm_fail(err, GPUMEM_ESYNTAX, file, line, 1, "expected 'rule' and its name");
+        p = next;
+        line += lines;
+    }
+    if (s != GPUMEM_OK)
+        gm_rules_free(r);
+    else
+        *out = r;
+    return s;
 }
 
 uint32_t gm_rules_find(gm_rules *r, const char *name, gpumem_error *err)
@@ -516,24 +608,12 @@ uint32_t gm_rules_find(gm_rules *r, const char *name, gpumem_error *err)
 
 uint32_t gm_rules_add(gm_rules *r, const char *name, const char *text, gpumem_error *err)
 {
-    rule *now, *x;
     for (uint32_t i = 0; i < r->nrule; i++)
         if (r->rule[i].body == text)
             return r->rule[i].bad ? GM_NONE : i;
-    now = grown(r->rule, sizeof *r->rule, r->nrule, &r->max_rule);
-    if (now == NULL) {
-        gm_no_memory(err);
+    if (add_rule(r, text, name, strlen(name), text, strlen(text), 1, err) != GPUMEM_OK)
         return GM_NONE;
-    }
-    r->rule = now;
-    x = &r->rule[r->nrule++];
-    memset(x, 0, sizeof *x);
-    x->name = name;
-    x->nname = strlen(name);
-    x->body = text;
-    x->nbody = strlen(text);
-    x->line = 1;
-    return parse(r, x, err) ? r->nrule - 1 : GM_NONE;
+    return parse(r, &r->rule[r->nrule - 1], err) ? r->nrule - 1 : GM_NONE;
 }
 
 bool gm_rules_read(const gm_rules *r, uint32_t at, unsigned operand)
@@ -644,10 +724,11 @@ static unsigned call(run *x, const expression *e, uint32_t *out)
                 nout = gm_word_run(x->t, e->at, n, a, out);
             if (x->t->failed && x->t->why[0] && strncmp(x->t->why, "rule ", 5) != 0) {
                 char why[100];
+                gpumem_status status = x->t->status;
                 snprintf(why, sizeof why, "%.99s", x->t->why);
                 x->t->failed = false;
                 failed(x, why);
-                x->t->failed = true;
+                x->t->status = status;
             }
         } else {
             nout = enter(x, e->at, n, a, out); /* takes its arguments */
@@ -678,9 +759,6 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         return true;
     case E_NAME:
         *out = x->v[e.at];
-        if (out->type == GM_ARG_NONE) { /* an operand that is left out */
-            return true;
-        }
         if (out->type == GM_ARG_TENSOR)
             gm_tv_ref(x->t, out->tv);
         else if (out->type == GM_ARG_MANY)
@@ -950,6 +1028,17 @@ static unsigned body(run *x, uint32_t *out)
             continue;
         if (s.kind == S_RETURN && s.value != GM_NONE) {
             const expression e = x->r->e[s.value];
+            if (e.kind != E_WORD && e.kind != E_RULE) {
+                gm_arg v;
+                if (!eval(x, s.value, &v))
+                    return 0;
+                out[0] = v.tv;
+                if (v.type == GM_ARG_TENSOR && v.tv != GM_NONE)
+                    return 1;
+                drop(x->t, &v);
+                failed(x, "returns what is no tensor");
+                return 0;
+            }
             n = call(x, &e, out);
             for (unsigned k = 0; x->t->stop && k < n; k++)
                 gm_tv_unref(x->t, out[k]);
@@ -969,6 +1058,11 @@ static unsigned body(run *x, uint32_t *out)
                 }
                 if (!eval(x, s.value, &v))
                     return 0;
+                if (v.type != GM_ARG_TENSOR) {
+                    drop(x->t, &v);
+                    failed(x, "expected a tensor");
+                    return 0;
+                }
                 o = &x->t->once[x->t->nonce++];
                 *o = (struct gm_once){now->names[s.name[0]], now->nnames[s.name[0]], v.tv, false};
             }
@@ -1046,6 +1140,9 @@ unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t at, unsigned nin, const u
         names.v[u->noperand + i] = (gm_arg){.type = GM_ARG_SIZE, .size = gm_ext_of(i < nattr ? attr[i] : 0)};
     if (nin > u->noperand)
         failed(&x, "an operator has more operands than its rule");
+    for (unsigned i = 0; i < u->noperand; i++)
+        if (names.v[i].type == GM_ARG_NONE && !(u->optional >> i & 1))
+            failed(&x, "an operator lacks an operand of its rule");
     n = t->failed ? 0 : body(&x, out);
     gm_bound_drop(t, &names);
     return n;

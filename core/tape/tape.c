@@ -89,6 +89,8 @@ static uint32_t atom_of(gm_tape *t, gpumem_count c, uint8_t times)
 uint32_t gm_tape_atom(gm_tape *t, gm_ext e, uint32_t dtype)
 {
     gpumem_count c;
+    if (dtype >= t->nformat)
+        return gm_tape_fail(t, GPUMEM_EINVAL, "a number that stands for no dtype");
     if (!count_of(e, t->format[dtype].part[0].bits, &c))
         return gm_tape_fail(t, GPUMEM_ERANGE, "a tensor's size has too many factors, or does not fit in 64 bits");
     if (c.sym[0] == 0) { /* a constant: rounded now, so that equal allocations are one size */

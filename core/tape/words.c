@@ -92,16 +92,15 @@ uint32_t gm_word_cast(gm_tape *t, uint32_t tv, uint32_t dtype)
 /* Autocast's cast of an operand: weights once a region (aten/src/ATen/autocast_mode.cpp). */
 static uint32_t operand(gm_tape *t, uint32_t tv, char how)
 {
-    static unsigned to;
+    unsigned to;
     gm_arg a[2] = {{.type = GM_ARG_TENSOR, .tv = tv}, {.type = GM_ARG_SIZE}};
     uint32_t leaf = t->tv[tv].leaf, out[GM_WORD_OUTS];
     bool lower = how == 'l' && t->tv[tv].dtype == GPUMEM_FORMAT_F32, higher = how == 'h' && t->tv[tv].dtype == t->low;
-    if (to == 0)
-        to = gm_word_find("to", 2);
     if (!lower && !higher)
         return gm_tv_ref(t, tv);
     if (lower && leaf != GM_NONE && t->leaf[leaf].cast != GM_NONE)
         return gm_tv_ref(t, t->leaf[leaf].cast);
+    to = gm_word_find("to", 2);
     a[1].size = gm_ext_of(lower ? t->low : GPUMEM_FORMAT_F32);
     if (gm_word_at(to)->run(t, to, 2, a, out) == 0)
         return GM_NONE;
