@@ -100,25 +100,25 @@ WORD(slide)
     return 2;
 }
 
-/* state(x): x is what is remembered, in place of what was before. */
-WORD(state)
+/* keep(dtype, sizes): zeros that are made once and written in place from then on: LinearAttentionLayer's states */
+WORD(keep)
 {
     struct gm_past *c = slot(t);
-    uint32_t before;
     UNUSED_WORD;
     if (c == NULL)
         return 0;
-    before = c->tv;
-    c->tv = gm_tv_ref(t, arg[0].tv);
-    mark(t, c->tv);
-    gm_tv_unref(t, before);
-    out[0] = gm_tv_ref(t, arg[0].tv);
-    return 1;
+    if (c->tv == GM_NONE) {
+        uint32_t at = t->at_cached - 1, made = gm_tv_new(t, arg[1].n, arg[1].list, (uint32_t)arg[0].size.num);
+        mark(t, made);
+        t->cached[at].tv = made;
+    }
+    out[0] = gm_tv_ref(t, t->cached[t->at_cached - 1].tv);
+    return out[0] != GM_NONE;
 }
 
 const gm_word gm_words_cache[] = {
     {"remember", 2, 2, 0, remember, NULL},
     {"slide", 4, 4, 0, slide, NULL},
-    {"state", 1, 1, 0, state, NULL},
+    {"keep", 2, 2, 0, keep, NULL},
     {NULL, 0, 0, 0, NULL, NULL},
 };

@@ -27,6 +27,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
                               "matrix (layer norm of each head, a weight for all of them), each (a layer norm of its own for each head)"),
     SIZE_OR_NULL("qk_norm_dim", "width a head that these norms have; null: head_dim"),
     SIZE_OR_NULL("q_norm_width", "width of the full norm of q; null: that of all heads (models/olmoe: hidden_size)"),
+    FLAG("qk_norm_at_once", "false", "q and k are normed as they are projected, before the next one is (models/qwen3)"),
     FLAG("qk_norm_late", "false", "they come after the rotation (models/hunyuan_v1_dense)"),
     FLAG("qk_norm_affine", "true", "RMS norms of heads have a weight"),
     WORD("norm_style", "'llama'", "of RMS norms: " RMS_STYLE_NAMES),
@@ -57,7 +58,7 @@ typedef struct attention_spec {
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
     uint32_t q, k, v, gate, weights;
-    int gating, scaled;
+    int gating, scaled, at_once;
 } attention_spec;
 
 enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
@@ -77,6 +78,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->flags = flag_of(args, ATTENTION_CONV1D) ? LINEAR_TRANSPOSED : 0;
     s->rotary = choice_of(args, ATTENTION_ROTARY, rotaries); /* in the order of enum gpumem_rotary */
     s->norm = choice_of(args, ATTENTION_QK_NORM, norms);
+    s->at_once = flag_of(args, ATTENTION_QK_NORM_AT_ONCE);
     s->style = rms_style_of(args, ATTENTION_NORM_STYLE);
     s->affine = flag_of(args, ATTENTION_QK_NORM_AFFINE);
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
@@ -102,7 +104,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 }
 
 /* Both halves of a head are views; the gate is copied. */
-static void part_gate(attention_spec *s, gpumem_emit *e)
+static void part_gate(attention_spec *s, uint32_t x, gpumem_emit *e)
 {
     gpumem_dim dim[GPUMEM_MAX_DIMS];
     uint32_t half[2];
@@ -113,7 +115,7 @@ static void part_gate(attention_spec *s, gpumem_emit *e)
     dim[2] = extent(s->heads, GPUMEM_AXIS_HEADS);
     dim[3] = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
     half[0] = view_of(e, gpumem_emit_tensor(e, "query", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), s->q);
-    half[1] = hold(e, gpumem_emit_like(e, "gate", s->k, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS)), GPUMEM_LIVES_STEP);
+    half[1] = hold(e, gpumem_emit_like(e, "gate", x, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS)), GPUMEM_LIVES_STEP);
     op = gpumem_emit_op(e, GPUMEM_OP_SPLIT, GPUMEM_SPLIT_GATED, "q_gate", 1, &s->q, 2, half);
     if (op)
         op->attr[0] = (uint32_t)s->heads;
@@ -127,6 +129,8 @@ static uint32_t scaled(gpumem_emit *e, const char *name, uint32_t x)
     operate(e, GPUMEM_OP_SCALE, 0, name, x, GPUMEM_NONE, y);
     return y;
 }
+
+static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, uint64_t width, const attention_spec *s);
 
 /* Keys and values are of the tokens themselves, or of a context. */
 static void project(const gpumem_args *args, uint32_t x, uint32_t context, attention_spec *s, gpumem_emit *e)
@@ -150,19 +154,29 @@ static void project(const gpumem_args *args, uint32_t x, uint32_t context, atten
             e->op[e->nop - 1].variant = (uint8_t)s->layout;
             e->op[e->nop - 1].attr[0] = (uint32_t)s->heads;
         }
+        if (gate) {
+            s->q = part[0];
+            part_gate(s, x, e);
+            part[0] = s->q;
+        }
     } else {
         for (unsigned i = 0; i < 3; i++) {
             unsigned own = i == 1 && !is_null(args, ATTENTION_K_BIAS) && !flag_of(args, ATTENTION_K_BIAS) ? flags & ~(unsigned)LINEAR_BIAS : flags;
             part[i] = linear(e, modules[i], GPUMEM_FAMILY_MATRIX, i && context != GPUMEM_NONE ? context : x, GPUMEM_NONE, size[i], own);
             if (i == 0 && s->scaled == SCALED_FIRST)
                 part[0] = scaled(e, "q_scaled", part[0]);
+            if (i == 0 && gate) {
+                s->q = part[0];
+                part_gate(s, x, e);
+                part[0] = s->q;
+            }
+            if (i < 2 && s->norm != NORM_NONE && s->at_once)
+                part[i] = norm_one(e, i ? "k_norm" : "q_norm", part[i], i ? s->kv : s->heads, i ? s->kv * s->norm_dim : s->q_norm_width, s);
         }
     }
     s->q = part[0];
     s->k = part[1];
     s->v = part[2];
-    if (gate)
-        part_gate(s, e);
 }
 
 static uint32_t gate_of(const gpumem_args *args, uint32_t x, const attention_spec *s, gpumem_emit *e)
@@ -270,7 +284,7 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
     operand[1] = s->k;
     operand[2] = table[0];
     operand[3] = table[1];
-    if (s->rotary == GPUMEM_ROTARY_CAT || s->rotary == GPUMEM_ROTARY_INTERLEAVE || s->rotary == GPUMEM_ROTARY_PARTS || s->rotary == GPUMEM_ROTARY_TOKENS) { /* what was projected stays: its parts are views of it */
+    if (s->rotary == GPUMEM_ROTARY_INTERLEAVE || s->rotary == GPUMEM_ROTARY_PARTS || s->rotary == GPUMEM_ROTARY_TOKENS) { /* what was projected stays: its parts are views of it */
         hold(e, s->q, GPUMEM_LIVES_STEP);
         hold(e, s->k, GPUMEM_LIVES_STEP);
     }
@@ -443,7 +457,7 @@ DESCRIBE(attention_describe)
         s.k = scaled(e, "k_scaled", s.k);
     if (flag_of(args, ATTENTION_V_SCALED))
         s.v = scaled(e, "v_scaled", s.v);
-    if (s.norm != NORM_NONE && !late)
+    if (s.norm != NORM_NONE && !late && !s.at_once)
         norm_both(&s, e);
     if (flag_of(args, ATTENTION_KV_REPEATED))
         repeat(&s, e);
