@@ -31,6 +31,7 @@ typedef struct gm_planner {
     gpumem_format *format;
     uint32_t nformat;
     uint16_t *weight, *gradient, *active, *compute;
+    bool gathers; /* gradients, in another format than that of the weights */
     uint8_t *needs_grad;
     uint32_t *times;
     gpumem_job job;
@@ -405,6 +406,7 @@ static gpumem_status assign(gm_planner *p, gpumem_error *err)
             out.weight[i] = out.gradient[i] = out.activation[i] = fixed_format(dtype);
         else if (out.weight[i] >= p->nformat || out.gradient[i] >= p->nformat || out.activation[i] >= p->nformat)
             return gm_fail(err, GPUMEM_EPLUGIN, c->manifest->path, 0, 0, "%s gives the tensor '%s' a format that there is not", c->name, d->string + d->tensor[i].name);
+        p->gathers |= d->tensor[i].role == GPUMEM_ROLE_WEIGHT && out.gradient[i] != out.weight[i];
     }
     for (uint32_t i = 0; i < d->nop; i++)
         if (out.compute[i] >= p->nformat)
@@ -474,8 +476,9 @@ static gpumem_status claim_own(gm_planner *p, unsigned is, gpumem_error *err)
                                     [GPUMEM_IS_GRADIENTS] = GPUMEM_ROLE_WEIGHT, [GPUMEM_IS_INPUT] = GPUMEM_ROLE_INPUT};
     const gpumem_description *d = p->job.model;
     bool gradients = is == GPUMEM_IS_GRADIENTS, walked = p->plan->walk.rules != NULL, before = p->plan->request.accumulation > 1;
-    /* in a walk, the gradients of the first micro-batch come one by one */
-    unsigned phases = gradients ? GPUMEM_STEP | (before ? GPUMEM_FORWARD : 0u) | (before || !walked ? GPUMEM_BACKWARD : 0u) : ALL_PHASES;
+    /* in a walk, the gradients of the first micro-batch come one by one; a buffer that gathers them is there from the start to the end */
+    unsigned phases = !gradients || p->gathers ? ALL_PHASES
+                                               : GPUMEM_STEP | (before ? GPUMEM_FORWARD : 0u) | (before || !walked ? GPUMEM_BACKWARD : 0u);
     for (uint32_t i = 0; i < d->ntensor; i++) {
         const gpumem_tensor *t = &d->tensor[i];
         if (t->role != role[is] || t->storage != GPUMEM_NONE || (gradients && !p->needs_grad[i]))
@@ -488,8 +491,17 @@ static gpumem_status claim_own(gm_planner *p, unsigned is, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+/* The job as an optimizer sees it: where gradients have another format than weights, it steps copies in theirs. */
+static gpumem_job stepped(const gm_planner *p)
+{
+    gpumem_job j = p->job;
+    j.weight = j.gradient;
+    return j;
+}
+
 static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *ask, gpumem_error *err)
 {
+    const gpumem_job job = c == &p->optimizer ? stepped(p) : p->job;
     uint32_t max = 256, n = 0;
     gpumem_claim *claim = NULL;
     gpumem_status s = GPUMEM_ESPACE;
@@ -504,7 +516,7 @@ static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *
         claim = now;
         args_of(c, &args, why, sizeof why);
         n = 0;
-        s = ask(&args, &p->job, claim, max, &n);
+        s = ask(&args, &job, claim, max, &n);
         why[sizeof why - 1] = 0;
         if (s == GPUMEM_ESPACE)
             max = n > max * 2 && n <= 1u << 22 ? n : max * 2; /* what it says, but not one by one */
@@ -659,7 +671,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->note = note;
     w->nnote = sizeof note;
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
-               (plan->request.accumulation > 1 ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache || plan->block ? 0u : GM_WALK_CACHE) |
+               (plan->request.accumulation > 1 || p->gathers ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache || plan->block ? 0u : GM_WALK_CACHE) |
                (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
     s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER, rule, &own);
     if (s == GPUMEM_OK)
@@ -696,7 +708,8 @@ static gpumem_status step(gm_planner *p, gpumem_error *err)
 {
     gpumem_plan *plan = p->plan;
     const gm_chosen *o = &p->optimizer;
-    const gm_opt_ask ask = {.manifest = o->manifest, .form = step_name[p->job.step], .job = &p->job, .param = o->param, .nparam = o->nparam,
+    const gpumem_job job = stepped(p);
+    const gm_opt_ask ask = {.manifest = o->manifest, .form = step_name[p->job.step], .job = &job, .param = o->param, .nparam = o->nparam,
                              .claim = p->state, .nclaim = p->nstate, .rounding = plan->rounding};
     size_t n = strlen(plan->warning);
     bool described;

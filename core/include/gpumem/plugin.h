@@ -511,6 +511,8 @@ typedef struct gpumem_job { /* all that an accountant may look at */
 } gpumem_job;
 
 typedef gpumem_status gpumem_account(const gpumem_args *args, const gpumem_job *job, gpumem_claim *out, uint32_t max, uint32_t *n);
+/* gradient: usually as weight.  Where it is another, each gradient is added to a buffer of that format when it is there, from the
+ * first step on; the optimizer then steps copies of the weights in it, which the precision has to claim. */
 typedef struct gpumem_assignment { uint16_t *weight, *gradient, *activation, *compute; } gpumem_assignment;
 typedef struct gpumem_precision_ops {
     size_t size;

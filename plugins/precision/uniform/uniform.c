@@ -30,6 +30,24 @@ static gpumem_status assign(const gpumem_args *args, const gpumem_description *m
     return GPUMEM_OK;
 }
 
-static const gpumem_precision_ops ops = {sizeof ops, assign, NULL};
+/* Weights that train have a copy where their gradients have another format. */
+static gpumem_status account(const gpumem_args *args, const gpumem_job *job, gpumem_claim *out, uint32_t max, uint32_t *n)
+{
+    const gpumem_description *d = job->model;
+    (void)args;
+    *n = 0;
+    for (uint32_t t = 0; job->phases == GPUMEM_TRAINING && t < d->ntensor; t++) {
+        if (d->tensor[t].role != GPUMEM_ROLE_WEIGHT || d->tensor[t].storage != GPUMEM_NONE || !job->needs_grad[t] ||
+            job->gradient[t] == job->weight[t])
+            continue;
+        if (*n < max)
+            out[*n] = (gpumem_claim){.tensor = t, .format = job->gradient[t], .is = GPUMEM_IS_OPTIMIZER,
+                                     .phases = GPUMEM_TRAINING | GPUMEM_BETWEEN, .merge = GPUMEM_ADD, .label = "master weights"};
+        ++*n;
+    }
+    return *n > max ? GPUMEM_ESPACE : GPUMEM_OK;
+}
+
+static const gpumem_precision_ops ops = {sizeof ops, assign, account};
 GPUMEM_EXPORT const gpumem_plugin gpumem_entry = {
     GPUMEM_MAGIC, GPUMEM_ABI, sizeof(gpumem_plugin), GPUMEM_KIND_PRECISION, "uniform", "1.0.0", {.precision = &ops}};
