@@ -173,8 +173,11 @@ static gpumem_status check_needs(const estimate *e, gpumem_error *err)
         return fail(err, GPUMEM_EINVAL, "--check needs --gpu or --memory");
     if (e->complete || (!o->check && !o->quiet))
         return GPUMEM_OK;
-    fail(err, GPUMEM_EINVAL, "%s: the set '%s' cannot say the total yet, for it does not count activations",
-         o->check ? "--check" : "--quiet", gpumem_set_id(e->set));
+    if (gpumem_plan_warning(e->plan))
+        fail(err, GPUMEM_EINVAL, "%s: the total is not known: %s", o->check ? "--check" : "--quiet", gpumem_plan_warning(e->plan));
+    else
+        fail(err, GPUMEM_EINVAL, "%s: the set '%s' cannot say the total, for it does not count activations", o->check ? "--check" : "--quiet",
+             gpumem_set_id(e->set));
     return add_tip(err, "--json says what is known; --set classic estimates the rest by formula");
 }
 

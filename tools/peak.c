@@ -171,7 +171,10 @@ void put_phases(gpumem_text *t, const estimate *e, const terminal *term, unsigne
         if (i < 2)
             gpumem_text_printf(&line, " %s", term->glyph->dot);
     }
-    gpumem_text_printf(t, "  %s %s\n", line.s ? line.s : "", unit_name(shift));
+    gpumem_text_printf(&line, " %s", unit_name(shift));
+    gpumem_text_puts(t, "  ");
+    put_wrapped(t, line.s ? line.s : "", 2, 4, term->width);
+    gpumem_text_char(t, '\n');
     t->failed |= line.failed;
     gpumem_text_free(&line);
 }

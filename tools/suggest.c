@@ -117,17 +117,26 @@ void find_suggestions(estimate *e)
 void put_suggestions(gpumem_text *t, const estimate *e, const terminal *term, unsigned shift)
 {
     char saves[NUMBER_SIZE], left[NUMBER_SIZE];
+    static const char title[] = "  to gain room:  ";
     size_t width = 0, number = 0;
+    bool narrow;
 
     for (unsigned i = 0; i < e->nsuggestion; i++) {
         size_t n = strlen(e->suggestion[i].flag), k = strlen(amount(saves, e->result.total - e->suggestion[i].total, shift));
         width = n > width ? n : width;
         number = k > number ? k : number;
     }
+    narrow = sizeof title + width + number + 29 > term->width; /* in lines of their own */
+    if (narrow && e->nsuggestion)
+        gpumem_text_puts(t, "  to gain room:\n");
     for (unsigned i = 0; i < e->nsuggestion; i++) {
         const suggestion *s = &e->suggestion[i];
-        gpumem_text_puts(t, i ? "                 " : "  to gain room:  ");
-        put_left(t, s->flag, width + 2);
+        if (narrow)
+            gpumem_text_printf(t, "    %s\n      ", s->flag);
+        else {
+            put_left(t, i ? "" : title, sizeof title - 1);
+            put_left(t, s->flag, width + 2);
+        }
         gpumem_text_puts(t, "saves ");
         put_right(t, amount(saves, e->result.total - s->total, shift), number);
         gpumem_text_printf(t, " %s %s %s", unit_name(shift), term->glyph->to_be, amount(left, s->total, shift));

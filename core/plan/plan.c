@@ -719,6 +719,25 @@ static gpumem_status step(gm_planner *p, gpumem_error *err)
     return s;
 }
 
+/* Autograd makes gradients of numbers with a fraction; integers, and what is spread over codes and scales, has none. */
+static gpumem_status check_trained(const gm_planner *p, gpumem_error *err)
+{
+    const gpumem_description *d = &p->plan->model->d;
+    if (p->plan->request.mode != GPUMEM_MODE_TRAINING || !p->activation.manifest || !p->activation.manifest->rules)
+        return GPUMEM_OK; /* closed formulas take anything */
+    for (uint32_t i = 0; i < d->ntensor; i++) {
+        const gpumem_tensor *t = &d->tensor[i];
+        const gpumem_format *f = &p->format[p->weight[i]];
+        if (t->role != GPUMEM_ROLE_WEIGHT || t->storage != GPUMEM_NONE || t->dtype != GPUMEM_DTYPE_MODEL || !p->needs_grad[i] || (f->npart == 1 && f->part[0].bits > 8))
+            continue;
+        gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "weights cannot be trained in '%s': '%s' has %u bits an element%s", p->precision.manifest->id, d->string + t->name,
+                f->part[0].bits, f->npart > 1 ? " and scales" : "");
+        gm_tip(err, "freeze them and train adapters beside them, or train in another precision, such as bf16");
+        return GPUMEM_EUNSUP;
+    }
+    return GPUMEM_OK;
+}
+
 static gpumem_status make_times(gm_planner *p, gpumem_error *err)
 {
     const gpumem_description *d = &p->plan->model->d;
@@ -775,7 +794,8 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
     p->plan = plan;
     p->arena = &plan->arena;
     if ((s = choose_all(p, err)) == GPUMEM_OK && (s = fill_request(p, err)) == GPUMEM_OK && (s = make_formats(p, err)) == GPUMEM_OK &&
-        (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = make_times(p, err)) == GPUMEM_OK) {
+        (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = check_trained(p, err)) == GPUMEM_OK &&
+        (s = make_times(p, err)) == GPUMEM_OK) {
         make_job(p);
         if (p->engine && plan->block && !plan->chunk) /* nothing else lives */
             plan->complete = true;

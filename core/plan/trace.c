@@ -68,7 +68,8 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
     gm_symbols symbols;
     gpumem_status s;
     if (plan->walk.rules == NULL || !plan->complete)
-        return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the set does not say what its operators make, one by one");
+        return plan->walk.rules && *plan->warning ? gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "%s", plan->warning)
+                                                  : gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the set does not say what its operators make, one by one");
     if ((s = gpumem_plan_evaluate(plan, point, &r, err)) != GPUMEM_OK)
         return s;
     memset(&symbols, 0, sizeof symbols);

@@ -1,8 +1,12 @@
 /* The command as a person and a script see it: exact output, streams, exit codes, colours, widths.
  *
- * What is in expect/ comes from elsewhere: classic_*.txt from the text and the formulas of the classic calculator, table*.txt from
- * parameters, weights and between_steps that were traced (tests/oracle), fits.txt and its like from those formulas and the list of
- * accelerators. */
+ * What is in expect/ comes from elsewhere: classic_*.txt from the text and the formulas of the classic calculator, fits.txt and its like
+ * from those formulas and the list of accelerators, table*.txt from what was traced (tests/oracle): phi-2, one sequence of 2048 tokens,
+ *   between steps 16678352384, peak_forward 26816838656, peak_backward 27026536960, peak_step 22237720064.
+ * The traces have no dropout, the catalogue's phi-2 drops 0.1 of what attention and MLP add: 32 * 2 masks of 2048 * 2560 bytes, 335544320,
+ * are kept on top: forward 25.29, backward 25.48 GiB.  There are no gradients yet where it is highest, so 27362081280 - 16678352384 bytes,
+ * 9.95 GiB, are activations; of those, in MiB, a layer keeps 4 * 40 of the activation (gelu_new by hand), 40 of the projection before it,
+ * 2 * 10 of attention, 2 * 10 of rotated q and k, 10 of the norm, and the loss has 3 * 400, fp32 of 2048 * 51200. */
 #include "../suite.h"
 #include <check.h>
 #include <errno.h>
@@ -233,7 +237,7 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
     {"calc --mode train", 2, "error: --mode: 'train' is not one of training, inference\n  tip: did you mean training?\n"},
     {"calc --model nobody/nothing-like-it", 6, NULL},
     {"calc --model ./none", 3, NULL},
-    {"calc --set default", 2, "error: the set 'default' cannot say the total yet, which the classic form prints\n  tip: gpumem prints what is known\n"},
+    {"calc --model phi-2 --set default --precision int4", 2, NULL},
     {"gpumem infer phi-2 --optimizer adamw", 2, "error: gpumem infer has no option '--optimizer'\n  tip: gpumem infer --help lists its options\n"},
     {"gpumem train phi-2 --mode training", 2, "error: gpumem train has no option '--mode'\n  tip: gpumem train --help lists its options\n"},
     {"gpumem train phi-2 --no-kv-cache", 2, NULL},
@@ -266,10 +270,22 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
     {"gpumem phi-2 --plugin-dir /none", 2, NULL},
     {"gpumem phi-2 --freeze (", 2, NULL},
     {"gpumem phi-2 --check", 2, "error: --check needs --gpu or --memory\n"},
-    {"gpumem phi-2 --quiet", 2, "error: --quiet: the set 'default' cannot say the total yet, for it does not\n       count activations\n"
-                                "  tip: --json says what is known; --set classic estimates the rest by formula\n"},
-    {"gpumem phi-2 --check --gpu h100", 2, "error: --check: the set 'default' cannot say the total yet, for it does not\n       count activations\n"
-                                           "  tip: --json says what is known; --set classic estimates the rest by formula\n"},
+    {"gpumem phi-2 --class PhiModel --quiet", 2, "error: --quiet: the total is not known: activations are not counted: the class\n       has no loss: nothing to train it with\n"
+                                                 "  tip: --json says what is known; --set classic estimates the rest by formula\n"},
+    {"gpumem phi-2 --class PhiModel --check --gpu h100", 2, "error: --check: the total is not known: activations are not counted: the class\n       has no loss: nothing to train it with\n"
+                                                            "  tip: --json says what is known; --set classic estimates the rest by formula\n"},
+    {"gpumem phi-2 --svg", 2, "error: --svg is a form of --timeline\n"},
+    {"gpumem infer phi-2 --timeline", 2, "error: gpumem infer has no option '--timeline'\n  tip: gpumem infer --help lists its options\n"},
+    {"gpumem phi-2 --mode inference --timeline", 2, NULL},
+    {"gpumem phi-2 --set classic --timeline", 2, "error: the set does not say what its operators make, one by one\n"},
+    {"gpumem phi-2 --class PhiModel --timeline", 2, "error: activations are not counted: the class has no loss: nothing to train it\n       with\n"},
+    {"gpumem phi-2 --batch-size 4294967296 --seq-length 4294967296", 2, "error: the estimate does not fit in 64 bits at batch 4294967296 and 4294967296\n       tokens\n"},
+    {"gpumem phi-2 --batch-size 18446744073709551615", 2, "error: the estimate does not fit in 64 bits at batch 18446744073709551615 and\n       2048 tokens\n"},
+    {"gpumem phi-2 --seq-length 4000000000k --timeline", 2, NULL},
+    {"gpumem infer phi-2 --batch-size 1000000000 --context 1000000000k", 2, NULL},
+    {"gpumem phi-2 --precision int4", 2, "error: weights cannot be trained in 'int4': 'model.embed_tokens.weight' has 4\n       bits an element\n"
+                                         "  tip: freeze them and train adapters beside them, or train in another\n       precision, such as bf16\n"},
+    {"gpumem phi-2 --precision bitsandbytes --json", 2, NULL},
     {"gpumem phi2", 6, NULL},
     {"gpumem plugn", 6, NULL},
     {"gpumem no--name", 3, NULL},
@@ -354,12 +370,41 @@ static const struct { const char *line; int code; const char *has; } partly[] = 
     {"gpumem microsoft/phi-2 --json", 0, "\"between_steps\":16678352384"},
     {"gpumem phi-2 --json --precision amp-bf16 --batch-size 2 --seq-length 1024", 0, "\"between_steps\":33356455424"},
     {"gpumem phi-2 --json --precision fp32 --seq-length 512 --implementation foreach", 0, "\"between_steps\":33356211200"},
-    {"gpumem phi-2 --json", 0, "\"total\":null"},
-    {"gpumem phi-2 --json", 0, "\"peak_forward\":null,\"peak_backward\":null,\"peak_step\":null,\"peak\":null,\"budget\":null,\"headroom\":null,\"fill\":null,\"verdict\":null"},
-    {"gpumem phi-2 --json", 0, "\"verdict\":null,\"fits\":null,\"limits\":null,\"suggestions\":[]"},
+    {"gpumem phi-2 --json --class PhiModel", 0, "\"total\":null"},
+    {"gpumem phi-2 --json --class PhiModel", 0, "\"peak_forward\":null,\"peak_backward\":null,\"peak_step\":null,\"peak\":null"},
+    {"gpumem phi-2 --json --class PhiModel", 0, "\"verdict\":null,\"fits\":null,\"limits\":null,\"suggestions\":[]"},
+    /* with two masks of 2048 * 2560 bytes in each of 32 layers on top of what was traced */
+    {"gpumem phi-2 --json", 0, "\"total\":27362081280"},
+    {"gpumem phi-2 --json", 0, "\"peak_forward\":27152382976,\"peak_backward\":27362081280,\"peak_step\":22237720064,\"peak\":27362081280"},
+    {"gpumem phi-2 --json", 0, "\"kept\":9844884992"},
+    {"gpumem phi-2 --json", 0, "\"peak_phase\":\"backward\",\"peak_op\":\"loss\""},
+    {"gpumem phi-2 --json --param resid_pdrop=0", 0, "\"peak_forward\":26816838656,\"peak_backward\":27026536960,\"peak_step\":22237720064,\"peak\":27026536960"},
+    {"gpumem phi-2 --quiet --param resid_pdrop=0", 0, "27026536960\n"},
+    {"gpumem phi-2 --quiet --param resid_pdrop=0 --check --memory 24GiB", 1, "27026536960\n"},
+    {"gpumem phi-2 --json --param resid_pdrop=0 --seq-length 8192 --gradient-checkpointing", 0, "\"peak\":23382896128"},
+    {"gpumem phi-2 --json --param resid_pdrop=0 --seq-length 8192 --gradient-checkpointing", 0, "\"peak_phase\":\"backward\",\"peak_op\":\"act\""},
+    {"gpumem phi-2 --json --param resid_pdrop=0 --batch-size 2", 0, "{\"flag\":\"--gradient-checkpointing\",\"saves\":14747945984,\"total\":22626496000,\"verdict\":null}"},
+    {"gpumem phi-2 --json --param resid_pdrop=0 --batch-size 2", 0, "{\"flag\":\"--batch-size 1\",\"saves\":10347905024,\"total\":27026536960,\"verdict\":null}"},
+    {"gpumem phi-2 --json --param resid_pdrop=0 --batch-size 2 --memory 24GiB", 0, "\"total\":22626496000,\"verdict\":\"fits\"}"},
+    {"gpumem phi-2 --json --param resid_pdrop=0 --batch-size 2 --memory 24GiB", 0, "\"total\":27026536960,\"verdict\":\"no\"}"},
+    {"gpumem phi-2 --param resid_pdrop=0", 0, "\n  forward 24.98 \302\267 backward 25.17 \342\206\220 peak \302\267 step 20.71 GiB\n  the peak is in the backward of loss\n"},
+    {"gpumem phi-2 --param resid_pdrop=0 --batch-size 2 --ascii", 0, "\n  to gain room:  --gradient-checkpointing  saves 13.74 GiB -> 21.07\n"
+                                                             "                 --batch-size 1            saves  9.64 GiB -> 25.17\n"},
+    {"COLUMNS=40 gpumem phi-2 --param resid_pdrop=0 --batch-size 2 --ascii", 0, "\n  to gain room:\n    --gradient-checkpointing\n      saves 13.74 GiB -> 21.07\n"
+                                                             "    --batch-size 1\n      saves  9.64 GiB -> 25.17\n"},
+    {"gpumem phi-2 --timeline --param resid_pdrop=0", 0, "phi-2 \302\267 bf16 \302\267 training \302\267 adamw fused \302\267 2048 tokens \303\227 1 sequence\n\n  phase       at block              peak     then  GiB\n"},
+    {"gpumem phi-2 --timeline --param resid_pdrop=0", 0, " \342\206\220 peak\n"},
+    {"gpumem phi-2 --timeline --param resid_pdrop=0", 0, "\n  step                             20.71    15.53\n"},
+    {"gpumem phi-2 --timeline --json --param resid_pdrop=0", 0, "{\"schema\":\"gpumem.timeline/1\",\"units\":\"bytes\",\"model\":\"microsoft/phi-2\",\"between_steps\":16678352384,\"peak\":27026536960,"},
+    {"gpumem phi-2 --timeline --json --param resid_pdrop=0", 0, "\"phase\":\"backward\",\"block\":33,\"op\":\"loss\",\"peak\":27026536960,"},
+    {"gpumem phi-2 --timeline --json --param resid_pdrop=0", 0, "{\"phase\":\"step\",\"block\":null,\"op\":null,\"peak\":22237720064,\"live\":16678352384}]}\n"},
+    {"gpumem phi-2 --timeline --svg --param resid_pdrop=0", 0, "<svg xmlns=\"http://www.w3.org/2000/svg\""},
+    {"gpumem phi-2 --timeline --svg --param resid_pdrop=0", 0, ">peak 25.17 GiB: loss</text>"},
+    {"gpumem phi-2 --timeline --svg --param resid_pdrop=0", 0, "</svg>\n"},
     {"gpumem phi-2 --json", 0, "\"schema\":\"gpumem/1\""},
     {"gpumem phi-2 --json", 0, "{\"kind\":\"set\",\"id\":\"default\""},
-    {"gpumem infer phi-2 --json", 0, "\"cache\":null,\"peak_prefill\":null,\"peak_decode\":null"},
+    {"gpumem infer phi-2 --json", 0, "\"cache\":671088640,\"peak_prefill\":"}, /* 2 * 32 layers * 2048 * 2560 * 2 bytes */
+    {"gpumem infer phi-2 --json --context 4096", 0, "\"cache\":1342177280,\"peak_prefill\":7321566208,\"peak_decode\":6922925056"},
     {"gpumem phi-2 --json --gpu b200", 0, "\"budget\":190761140224"}, /* free at start: 181924 MiB */
     {"gpumem phi-2 --json --gpu b200", 0, "\"runtime_visible\":191514017792,\"free_at_start\":190761140224"},
     {"gpumem phi-2 --json --gpu rtx-4090x2", 0, "\"source\":\"observed\",\"count\":2"},

@@ -407,6 +407,35 @@ START_TEST(defaults_are_filled_in)
 }
 END_TEST
 
+/* Numbers without a fraction have no gradient: only closed formulas train in them, and what is frozen may be stored in them. */
+START_TEST(what_cannot_be_trained)
+{
+    static const struct { const char *precision, *message; } table[] = {
+        {"int4", "weights cannot be trained in 'int4': 'embed.weight' has 4 bits an element"},
+        {"int8", "'int8': 'embed.weight' has 8 bits an element"},
+        {"gptq", "weights cannot be trained in 'gptq': 'layers.{i}.matrix.weight' has 4 bits an element and scales"},
+        {"fp8", "'fp8': 'layers.{i}.matrix.weight' has 8 bits an element and scales"},
+        {"bitsandbytes", "[freeze them and train adapters beside them, or train in another precision, such as bf16]"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        gpumem_request request = {.precision = table[i].precision};
+        plan_fails("default", request, GPUMEM_EUNSUP, table[i].message);
+        gpumem_model *m = model_of("{\"model_type\": \"small\"}");
+        gpumem_plan_free(plan_of(m, "classic", request));
+        gpumem_plan_free(plan_of(m, "plain", request));
+        request.mode = GPUMEM_MODE_INFERENCE;
+        gpumem_plan_free(plan_of(m, "default", request));
+        gpumem_model_free(m);
+        request.mode = GPUMEM_MODE_TRAINING;
+        gpumem_error err = {0};
+        m = model_new("{\"model_type\": \"small\"}", &(gpumem_model_options){.freeze = "."}, &err);
+        ck_assert_msg(m != NULL, "%s", error_text(&err));
+        gpumem_plan_free(plan_of(m, "default", request));
+        gpumem_model_free(m);
+    }
+}
+END_TEST
+
 START_TEST(points)
 {
     gpumem_model *m = model_of("{\"model_type\": \"small\"}");
@@ -932,6 +961,7 @@ int main(void)
     tcase_add_test(c, defaults_are_filled_in);
     tcase_add_test(c, points);
     tcase_add_test(c, provenance);
+    tcase_add_test(c, what_cannot_be_trained);
     tcase_add_test(c, empty_implementations);
     tcase_add_test(c, libraries_that_are_not_there);
     c = tcase_of(s, "classic", setup, host_drop);
