@@ -136,9 +136,7 @@ gpumem_status estimate_at_peak(estimate *e, gpumem_error *err)
         bool gradients = line[i].is == GPUMEM_IS_GRADIENTS;
         for (k = i + 1; k < n && line[k].sub; k++)
             ;
-        if (gradients && e->moment.phase == GPUMEM_FORWARD && e->request->accumulation < 2)
-            bytes = 0;
-        else if (gradients && e->moment.phase == GPUMEM_BACKWARD && e->request->accumulation < 2)
+        if (gradients && !(line[i].phases & e->moment.phase)) /* those that have come so far */
             bytes = e->moment.gradients;
         else if (line[i].is == GPUMEM_IS_TEMPORARIES || line[i].is == GPUMEM_IS_ACTIVATIONS)
             bytes = 0;

@@ -235,6 +235,8 @@ gpumem_status gm_fold_claims(gm_folder *f, const char *plugin, const gpumem_clai
             return s;
         if (l->format && strcmp(l->format, f->job->format[c->format].name) != 0)
             l->format = NULL;
+        f->plan->line[l->line].phases |= c->phases;
+        f->plan->line[l->head].phases |= c->phases;
         s = depends(rows) || depends(cols) ? fold_record(f, l, slot, c, rows, cols, times, err)
                                            : fold_constant(f, l, &f->plan->fold[slot], c, rows, cols, times, err);
         if (s != GPUMEM_OK)

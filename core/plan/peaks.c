@@ -262,7 +262,7 @@ static gpumem_status settle(gm_arena *arena, const collector *c, gm_peaks *out, 
 gpumem_status gm_peaks_new(gm_arena *arena, const gm_walk_job *job, const gm_symbols *symbols, gm_peaks *out, gpumem_error *err)
 {
     collector c;
-    gm_walk_listener to = {&c, top, NULL, reached};
+    gm_walk_listener to = {.self = &c, .top = top, .reached = reached};
     gpumem_status s;
     memset(&c, 0, sizeof c);
     memset(out, 0, sizeof *out);

@@ -31,7 +31,8 @@ typedef struct gm_planner {
     gpumem_format *format;
     uint32_t nformat;
     uint16_t *weight, *gradient, *active, *compute;
-    bool gathers; /* gradients, in another format than that of the weights */
+    uint16_t *master, *stepped; /* by tensor: format of the copy that the optimizer steps, or UNSET; of what it steps */
+    bool gathers;               /* gradients, in a buffer: there are copies */
     uint8_t *needs_grad;
     uint32_t *times;
     gpumem_job job;
@@ -389,11 +390,14 @@ static gpumem_status assign(gm_planner *p, gpumem_error *err)
     out.gradient = p->gradient = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *p->gradient);
     out.activation = p->active = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *p->active);
     out.compute = p->compute = gm_arena_zero(p->arena, d->nop + 1u, sizeof *p->compute);
-    if (!out.weight || !out.gradient || !out.activation || !out.compute)
+    out.master = p->master = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *p->master);
+    p->stepped = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *p->stepped);
+    if (!out.weight || !out.gradient || !out.activation || !out.compute || !out.master || !p->stepped)
         return gm_no_memory(err);
     memset(out.weight, 0xff, d->ntensor * sizeof *out.weight);
     memset(out.gradient, 0xff, d->ntensor * sizeof *out.gradient);
     memset(out.activation, 0xff, d->ntensor * sizeof *out.activation);
+    memset(out.master, 0xff, d->ntensor * sizeof *out.master);
     memset(out.compute, 0xff, d->nop * sizeof *out.compute);
     args_of(c, &args, why, sizeof why);
     gpumem_status s = c->entry->ops.precision->assign(&args, d, p->format, p->nformat, &out);
@@ -402,11 +406,14 @@ static gpumem_status assign(gm_planner *p, gpumem_error *err)
         return plugin_failed(c, s, why, err);
     for (uint32_t i = 0; i < d->ntensor; i++) {
         uint8_t dtype = d->tensor[i].dtype;
-        if (dtype != GPUMEM_DTYPE_MODEL)
+        if (dtype != GPUMEM_DTYPE_MODEL) {
             out.weight[i] = out.gradient[i] = out.activation[i] = fixed_format(dtype);
-        else if (out.weight[i] >= p->nformat || out.gradient[i] >= p->nformat || out.activation[i] >= p->nformat)
+            out.master[i] = UNSET;
+        } else if (out.weight[i] >= p->nformat || out.gradient[i] >= p->nformat || out.activation[i] >= p->nformat ||
+                   (out.master[i] != UNSET && out.master[i] >= p->nformat))
             return gm_fail(err, GPUMEM_EPLUGIN, c->manifest->path, 0, 0, "%s gives the tensor '%s' a format that there is not", c->name, d->string + d->tensor[i].name);
-        p->gathers |= d->tensor[i].role == GPUMEM_ROLE_WEIGHT && out.gradient[i] != out.weight[i];
+        p->stepped[i] = out.master[i] != UNSET ? out.master[i] : out.weight[i];
+        p->gathers |= out.master[i] != UNSET;
     }
     for (uint32_t i = 0; i < d->nop; i++)
         if (out.compute[i] >= p->nformat)
@@ -491,12 +498,24 @@ static gpumem_status claim_own(gm_planner *p, unsigned is, gpumem_error *err)
     return GPUMEM_OK;
 }
 
-/* The job as an optimizer sees it: where gradients have another format than weights, it steps copies in theirs. */
+/* The job as an optimizer sees it: where weights have copies, it steps those. */
 static gpumem_job stepped(const gm_planner *p)
 {
     gpumem_job j = p->job;
-    j.weight = j.gradient;
+    j.weight = p->stepped;
     return j;
+}
+
+static gpumem_status claim_copies(gm_planner *p, gpumem_error *err)
+{
+    const gpumem_description *d = p->job.model;
+    gpumem_status s = GPUMEM_OK;
+    for (uint32_t i = 0; s == GPUMEM_OK && p->gathers && i < d->ntensor; i++) {
+        gpumem_claim c = {.tensor = i, .format = p->master[i], .is = GPUMEM_IS_OPTIMIZER, .phases = GPUMEM_TRAINING | GPUMEM_BETWEEN, .label = "master weights"};
+        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && p->needs_grad[i] && p->master[i] != UNSET)
+            s = gm_fold_claims(&p->folder, p->precision.name, &c, 1, err);
+    }
+    return s;
 }
 
 static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *ask, gpumem_error *err)
@@ -577,6 +596,8 @@ static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
         s = claim_own(p, GPUMEM_IS_GRADIENTS, err);
     if (s == GPUMEM_OK && GPUMEM_HAS(gpumem_precision_ops, p->precision.entry->ops.precision, account))
         s = account(p, &p->precision, p->precision.entry->ops.precision->account, err);
+    if (s == GPUMEM_OK && training)
+        s = claim_copies(p, err);
     if (s == GPUMEM_OK && training)
         s = account(p, &p->optimizer, p->optimizer.entry->ops.optimizer->account, err);
     if (s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account)

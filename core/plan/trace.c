@@ -20,19 +20,28 @@ static uint64_t bytes_of(const teller *w, const gm_tape *t, uint32_t atom)
     return (n + r - 1) / r * r;
 }
 
-static void event(void *self, gm_tape *t, uint32_t storage, int sign)
+static void tell(teller *w, gm_tape *t, uint32_t storage, int sign)
 {
-    teller *w = self;
     const gm_storage *s = &t->storage[storage];
     gpumem_event e = {w->phase, sign, s->is, t->label, t->position, s->label, bytes_of(w, t, s->atom), 0};
     if (w->ended)
         return;
-    w->live = sign > 0 ? w->live + e.bytes : w->live - e.bytes;
+    w->live = sign > 0 ? w->live + e.bytes : sign < 0 ? w->live - e.bytes : w->live;
     e.live = w->live;
     if (w->each(w->self, &e)) {
         w->ended = true;
         gm_tape_fail(t, GPUMEM_EINTERNAL, "the listener has heard enough");
     }
+}
+
+static void event(void *self, gm_tape *t, uint32_t storage, int sign)
+{
+    tell(self, t, storage, sign);
+}
+
+static void turned(void *self, gm_tape *t, uint32_t storage)
+{
+    tell(self, t, storage, 0);
 }
 
 static void reached(void *self, gm_tape *t, int at)
@@ -61,7 +70,7 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
                                 gpumem_error *err)
 {
     teller w = {plan, 0, plan->request.mode == GPUMEM_MODE_INFERENCE ? GPUMEM_PREFILL : GPUMEM_FORWARD, false, each, self};
-    gm_walk_listener to = {&w, NULL, event, reached};
+    gm_walk_listener to = {.self = &w, .event = event, .turned = turned, .reached = reached};
     gm_walk_job job = plan->walk;
     const gpumem_description *d = &plan->model->d;
     gpumem_result r;
@@ -110,13 +119,14 @@ static int gather(void *self, const gpumem_event *e)
 {
     finder *f = self;
     f->event++;
-    if (e->sign && e->maker < f->d->nop) {
-        gpumem_share *s = &f->share[e->maker * 2 + (e->is == GPUMEM_IS_GRADIENTS)];
-        /* what becomes a gradient was made as something else */
-        if (e->sign < 0 && s->count == 0)
-            s = &f->share[e->maker * 2];
-        s->bytes = e->sign > 0 ? s->bytes + e->bytes : s->bytes - e->bytes;
-        s->count = e->sign > 0 ? s->count + 1 : s->count - 1;
+    if (e->maker < f->d->nop) {
+        gpumem_share *s = &f->share[e->maker * 2], *to = s + (e->is == GPUMEM_IS_GRADIENTS);
+        if (e->sign == 0) { /* no longer what it was made as */
+            s->bytes -= e->bytes;
+            s->count--;
+        }
+        to->bytes = e->sign >= 0 ? to->bytes + e->bytes : to->bytes - e->bytes;
+        to->count = e->sign >= 0 ? to->count + 1 : to->count - 1;
     }
     if (f->event < f->at)
         return 0;

@@ -291,8 +291,11 @@ static void gather(gm_tape *t, uint32_t node)
         own = gm_tv_new(t, t->tv[g].ndim, t->tv[g].dim, t->tv[g].dtype);
         gm_tv_unref(t, g);
     }
-    if (own != GM_NONE && t->tv[own].storage != GM_NONE && l->held == GM_NONE)
+    if (own != GM_NONE && t->tv[own].storage != GM_NONE && l->held == GM_NONE) {
         t->storage[t->tv[own].storage].is = GPUMEM_IS_GRADIENTS;
+        if (t->turned)
+            t->turned(t->self, t, t->tv[own].storage);
+    }
     l->grad = own;
     l->has_grad = true;
 }

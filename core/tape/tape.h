@@ -136,6 +136,7 @@ struct gm_tape {
     void *self;
     void (*top)(void *self, gm_tape *t);                               /* live bytes are at a local maximum */
     void (*event)(void *self, gm_tape *t, uint32_t storage, int sign); /* or NULL */
+    void (*turned)(void *self, gm_tape *t, uint32_t storage); /* it is a leaf's gradient from now on; or NULL */
     bool (*replay)(void *walk, gm_tape *t, uint32_t frame);            /* runs a block again */
     void (*before_node)(void *walk, gm_tape *t, const gm_node *node);  /* or NULL */
     void (*drop_own)(void *walk, uint32_t tv, int32_t rep);            /* what a node's context held goes */

@@ -697,7 +697,7 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
     w->symbols = *symbols;
     w->loss = GM_NONE;
     w->t = (gm_tape){.symbols = &w->symbols, .format = job->format, .nformat = job->nformat, .low = GM_NONE, .rounding = job->rounding,
-                     .packing = GM_NONE, .replaying = GM_NONE, .rep = -1, .self = listener->self, .top = listener->top, .event = listener->event};
+                     .packing = GM_NONE, .replaying = GM_NONE, .rep = -1, .self = listener->self, .top = listener->top, .event = listener->event, .turned = listener->turned};
     w->t.walk = w;
     w->t.replay = replay;
     w->t.before_node = before_node;

@@ -27,6 +27,7 @@ typedef struct gm_walk_listener {
     void *self;
     void (*top)(void *self, gm_tape *t);
     void (*event)(void *self, gm_tape *t, uint32_t storage, int sign);
+    void (*turned)(void *self, gm_tape *t, uint32_t storage); /* it is a weight's gradient from now on; or NULL */
     void (*reached)(void *self, gm_tape *t, int at); /* GM_AT_... */
 } gm_walk_listener;
 

@@ -916,6 +916,9 @@ START_TEST(choices_with_parameters)
     fixture_manifest(&f, "set/withal.yaml", "set", "withal", "precision: {default: uniform, with: {wait: f8}}\n" TWO THREE FOUR FIVE SIX);
     plan_fails("withal", (gpumem_request){0}, GPUMEM_EPLUGIN, "withal.yaml:6:");
     plan_fails("withal", (gpumem_request){0}, GPUMEM_EPLUGIN, "'wait'");
+    fixture_manifest(&f, "set/copies.yaml", "set", "copies",
+        "precision: {default: uniform, with: {weight: bf16, gradient: bf16, activation: bf16, compute: bf16, master: f31}}\n" TWO THREE FOUR FIVE SIX);
+    plan_fails("copies", (gpumem_request){0}, GPUMEM_EINVAL, "master: no format has this name");
     gpumem_model_free(m);
 }
 END_TEST

@@ -292,7 +292,7 @@ GPUMEM_EXPORT gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const 
 
 typedef struct gpumem_line { /* one line of an estimate */
     unsigned is;             /* GPUMEM_IS_... */
-    unsigned phases;
+    unsigned phases;         /* GPUMEM_FORWARD ... in which any of it lives */
     const char *part;        /* id of the part in JSON: weights, gradients, optimizer, ... */
     const char *name;        /* for people */
     const char *plugin;      /* "kind/id" that claimed it, or "core" */
@@ -304,7 +304,7 @@ GPUMEM_EXPORT size_t gpumem_plan_lines(const gpumem_plan *plan, const gpumem_lin
 /* Every allocation and release of a training step, or of a prefill and the decoding of one more token, at one point, in their order, layer by layer. */
 typedef struct gpumem_event {
     unsigned phase;       /* GPUMEM_FORWARD, GPUMEM_BACKWARD; GPUMEM_PREFILL, GPUMEM_DECODE */
-    int sign;             /* 1: made; -1: gone; 0: the end of a phase */
+    int sign;             /* 1: made; -1: gone; 0: has become a weight's gradient, or, where bytes are 0, the end of a phase */
     unsigned is;          /* GPUMEM_IS_ACTIVATIONS or GPUMEM_IS_GRADIENTS */
     uint32_t op;          /* of the description, or GPUMEM_NONE: what makes or drops it */
     uint32_t position;    /* of the block, in the description's sequence */

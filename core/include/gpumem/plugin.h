@@ -511,9 +511,9 @@ typedef struct gpumem_job { /* all that an accountant may look at */
 } gpumem_job;
 
 typedef gpumem_status gpumem_account(const gpumem_args *args, const gpumem_job *job, gpumem_claim *out, uint32_t max, uint32_t *n);
-/* gradient: usually as weight.  Where it is another, each gradient is added to a buffer of that format when it is there, from the
- * first step on; the optimizer then steps copies of the weights in it, which the precision has to claim. */
-typedef struct gpumem_assignment { uint16_t *weight, *gradient, *activation, *compute; } gpumem_assignment;
+/* master: of a copy of a weight that trains, which the optimizer steps in its place (to it job.weight is the copy's format); 0xffff,
+ * as it comes: none.  With copies there is a buffer for the gradients all the time: each is added to it when it comes, and dropped. */
+typedef struct gpumem_assignment { uint16_t *weight, *gradient, *activation, *compute, *master; } gpumem_assignment;
 typedef struct gpumem_precision_ops {
     size_t size;
     /* Set the formats of every tensor whose dtype is MODEL, and of every operator's arithmetic. */
