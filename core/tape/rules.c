@@ -205,7 +205,7 @@ static uint32_t named(parser *p, const char *s, size_t n)
         if (at == GM_NONE || !args(p, at, ")"))
             return GM_NONE;
         p->r->e[at].at = (uint16_t)(word ? word : found);
-        if (word ? p->r->e[at].nargs < gm_word_at(word)->min || p->r->e[at].nargs > gm_word_at(word)->max
+        if (word ? !gm_word_takes(word, p->r->e[at].nargs)
                  : p->r->e[at].nargs < p->r->rule[found].needed || p->r->e[at].nargs > p->r->rule[found].noperand + p->r->rule[found].nattr)
             return wrong(p, "another number of arguments was expected");
         return at;

@@ -213,7 +213,8 @@ typedef struct gm_arg { /* what an expression of a rule gives: a tensor, a size 
 #define GM_WORD_OUTS 16
 typedef struct gm_word {
     const char *name;
-    uint8_t min, max; /* arguments */
+    const char *takes; /* a letter an argument: t tensor, o one that may be left out, s size, d size or tensor, l shape or one size, L shape,
+                        * m list of tensors, a anything; those behind | may be missing, and * says that the last goes on */
     char autocast;    /* 'l': in the lower precision, 'h': in fp32, 0: as it comes */
     /* Gives its results, owned; returns how many. */
     unsigned (*run)(gm_tape *t, unsigned word, unsigned n, const gm_arg *arg, uint32_t *out);
@@ -222,6 +223,8 @@ typedef struct gm_word {
 } gm_word;
 unsigned gm_word_find(const char *name, size_t n); /* 0: there is none */
 const gm_word *gm_word_at(unsigned word);
+/* Does it take so many arguments? */
+bool gm_word_takes(unsigned word, unsigned n);
 void gm_derive(gm_tape *t, uint32_t node, const uint32_t *g, uint32_t *res);
 /* Runs a word, with autocast's casts around it. */
 unsigned gm_word_run(gm_tape *t, unsigned word, unsigned n, const gm_arg *arg, uint32_t *out);

@@ -1,4 +1,5 @@
 #include "tape/words.h"
+#include <stdio.h>
 #include <string.h>
 
 static const gm_word *const tables[] = {gm_words_elementwise, gm_words_shape, gm_words_product, gm_words_index, gm_words_cache};
@@ -12,6 +13,53 @@ unsigned gm_word_find(const char *name, size_t n)
             if (strncmp(tables[k][i].name, name, n) == 0 && tables[k][i].name[n] == 0)
                 return k * TABLE + i + 1;
     return 0;
+}
+
+bool gm_word_takes(unsigned word, unsigned n)
+{
+    const char *takes = gm_word_at(word)->takes;
+    size_t all = strlen(takes), most = all - (strchr(takes, '|') != NULL);
+    return n >= strcspn(takes, "|") && n <= (takes[all - 1] == '*' ? GM_WORD_ARGS : most);
+}
+
+/* Is each argument what the word takes there?  What the first that is not should be; NULL: all are. */
+static const char *expected(const gm_word *w, unsigned n, const gm_arg *arg)
+{
+    const char *p = w->takes;
+    for (unsigned i = 0; i < n; i++) {
+        p += *p == '|';
+        switch (*p) {
+        case 't':
+            if (arg[i].type != GM_ARG_TENSOR)
+                return "a tensor";
+            break;
+        case 'o':
+            if (arg[i].type != GM_ARG_TENSOR && arg[i].type != GM_ARG_NONE)
+                return "a tensor, or an operand that is left out";
+            break;
+        case 's':
+            if (arg[i].type != GM_ARG_SIZE)
+                return "a size";
+            break;
+        case 'd':
+            if (arg[i].type != GM_ARG_SIZE && arg[i].type != GM_ARG_TENSOR)
+                return "a dtype, or a tensor that has it";
+            break;
+        case 'l':
+            if (arg[i].type != GM_ARG_LIST && arg[i].type != GM_ARG_SIZE)
+                return "a shape, or a size";
+            break;
+        case 'L':
+            if (arg[i].type != GM_ARG_LIST)
+                return "a shape";
+            break;
+        case 'm':
+            if (arg[i].type != GM_ARG_MANY)
+                return "a list of tensors";
+        }
+        p += p[1] != '*';
+    }
+    return NULL;
 }
 
 const gm_word *gm_word_at(unsigned word) { return &tables[(word - 1) / TABLE][(word - 1) % TABLE]; }
@@ -113,9 +161,16 @@ unsigned gm_word_run(gm_tape *t, unsigned word, unsigned n, const gm_arg *arg, u
 {
     const gm_word *w = gm_word_at(word);
     gm_arg cast[GM_WORD_ARGS];
+    const char *wrong;
     unsigned nout;
     if (t->stop)
         return 0;
+    if ((wrong = expected(w, n, arg)) != NULL) {
+        char why[80];
+        snprintf(why, sizeof why, "%.20s expects %s", w->name, wrong);
+        gm_tape_fail(t, GPUMEM_EINVAL, why);
+        return 0;
+    }
     if (t->low == GM_NONE || !w->autocast)
         return w->run(t, word, n, arg, out);
     memcpy(cast, arg, n * sizeof *arg);

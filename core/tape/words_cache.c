@@ -117,8 +117,8 @@ WORD(keep)
 }
 
 const gm_word gm_words_cache[] = {
-    {"remember", 2, 2, 0, remember, NULL},
-    {"slide", 4, 4, 0, slide, NULL},
-    {"keep", 2, 2, 0, keep, NULL},
-    {NULL, 0, 0, 0, NULL, NULL},
+    {"remember", "ts", 0, remember, NULL},
+    {"slide", "ttss", 0, slide, NULL},
+    {"keep", "sL", 0, keep, NULL},
+    {NULL, NULL, 0, NULL, NULL},
 };

@@ -248,8 +248,8 @@ DERIVE(d_of)
 }
 
 const gm_word gm_words_index[] = {
-    {"embedding", 2, 2, 0, embedding, d_embedding}, {"nll_loss", 2, 2, 'h', nll_loss, d_first}, {"pick", 2, 2, 0, pick, d_filled}, {"gather", 2, 2, 0, gather, d_filled},
-    {"topk", 3, 3, 0, topk, d_filled}, {"max1", 2, 2, 0, max_, d_filled}, {"mixer_multiply", 5, 5, 0, mixer_multiply, d_mixer_multiply}, {"sort", 1, 1, 0, sort, NULL}, {"scatter", 2, 2, 0, scatter, d_scatter}, {"index_add", 3, 3, 0, index_add, d_index_add}, {"grouped_mm", 4, 4, 0, grouped_mm, d_grouped_mm}, {"grouped_loop", 4, 4, 0, grouped_loop, d_grouped_loop},
-    {"of", 1, GM_WORD_ARGS, 0, of, d_of}, {"keeping", 1, GM_WORD_ARGS, 'l', keeping, d_of},
-    {NULL, 0, 0, 0, NULL, NULL},
+    {"embedding", "tt", 0, embedding, d_embedding}, {"nll_loss", "tt", 'h', nll_loss, d_first}, {"pick", "tt", 0, pick, d_filled}, {"gather", "tt", 0, gather, d_filled},
+    {"topk", "tss", 0, topk, d_filled}, {"max1", "ts", 0, max_, d_filled}, {"mixer_multiply", "ttttt", 0, mixer_multiply, d_mixer_multiply}, {"sort", "t", 0, sort, NULL}, {"scatter", "tt", 0, scatter, d_scatter}, {"index_add", "ttt", 0, index_add, d_index_add}, {"grouped_mm", "ttts", 0, grouped_mm, d_grouped_mm}, {"grouped_loop", "ttts", 0, grouped_loop, d_grouped_loop},
+    {"of", "t|o*", 0, of, d_of}, {"keeping", "t|o*", 'l', keeping, d_of},
+    {NULL, NULL, 0, NULL, NULL},
 };

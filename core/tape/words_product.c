@@ -393,9 +393,9 @@ DERIVE(d_efficient)
 }
 
 const gm_word gm_words_product[] = {
-    {"mm", 2, 3, 'l', mm, d_mm}, {"addmm", 2, 3, 'l', addmm, d_addmm}, {"linear", 2, 3, 0, linear, NULL}, {"conv1d", 2, 3, 0, conv1d, NULL}, {"unfold", 1, 1, 0, unfold, d_unfold}, {"bmm", 2, 2, 'l', bmm, d_bmm},
-    {"unfold_batch", 1, 1, 0, unfold_batch, d_unfold_batch}, {"matmul", 2, 2, 0, matmul, NULL},
-    {"baddbmm", 3, 3, 'l', baddbmm, d_baddbmm},
-    {"flash", 3, 3, 'l', flash, d_flash}, {"efficient", 3, 3, 0, efficient, d_efficient}, {"conv", 3, 4, 'l', conv, d_conv}, {"solve", 2, 2, 0, solve, d_solve},
-    {NULL, 0, 0, 0, NULL, NULL},
+    {"mm", "tt|o", 'l', mm, d_mm}, {"addmm", "tt|o", 'l', addmm, d_addmm}, {"linear", "tt|o", 0, linear, NULL}, {"conv1d", "tt|o", 0, conv1d, NULL}, {"unfold", "t", 0, unfold, d_unfold}, {"bmm", "tt", 'l', bmm, d_bmm},
+    {"unfold_batch", "t", 0, unfold_batch, d_unfold_batch}, {"matmul", "tt", 0, matmul, NULL},
+    {"baddbmm", "ttt", 'l', baddbmm, d_baddbmm},
+    {"flash", "ttt", 'l', flash, d_flash}, {"efficient", "ttt", 0, efficient, d_efficient}, {"conv", "Ltt|o", 'l', conv, d_conv}, {"solve", "tt", 0, solve, d_solve},
+    {NULL, NULL, 0, NULL, NULL},
 };

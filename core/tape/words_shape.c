@@ -609,10 +609,10 @@ WORD(heads)
 }
 
 const gm_word gm_words_shape[] = {
-    {"view", 2, 2, 0, view, d_view}, {"reshape", 2, 2, 0, view, d_view}, {"contiguous", 1, 1, 0, contiguous, d_pass}, {"transpose", 3, 3, 0, transpose, d_transpose},
-    {"slice", 3, 3, 0, slice, d_whole}, {"every", 3, 3, 0, every, d_whole}, {"select", 2, 2, 0, select_, d_whole}, {"split", 3, 3, 0, split, d_split},
-    {"cat", 2, GM_WORD_ARGS, 0, cat, d_cat}, {"stack", 2, GM_WORD_ARGS, 0, stack, d_stack}, {"unsqueeze", 2, 2, 0, unsqueeze, d_view}, {"expand", 2, 2, 0, expand, d_expand}, {"pad", 2, 3, 0, pad, d_pad},
-    {"new", 1, 2, 0, fresh, NULL}, {"as_complex", 1, 1, 0, as_complex, d_as_complex}, {"as_real", 1, 1, 0, as_real, d_as_real}, {"copy_part", 2, 2, 0, copy_part, d_copy_part}, {"heads", 2, 2, 0, heads, NULL},
-    {"stacked", 2, 2, 0, stacked, d_stack}, {"joined", 2, 2, 0, joined, d_cat}, {"padded", 3, 3, 0, padded, d_pad}, {"permute", 2, 2, 0, permute, d_permute}, {"put", 3, 3, 0, put, d_put},
-    {NULL, 0, 0, 0, NULL, NULL},
+    {"view", "tl", 0, view, d_view}, {"reshape", "tl", 0, view, d_view}, {"contiguous", "t", 0, contiguous, d_pass}, {"transpose", "tss", 0, transpose, d_transpose},
+    {"slice", "tss", 0, slice, d_whole}, {"every", "tss", 0, every, d_whole}, {"select", "ts", 0, select_, d_whole}, {"split", "tsl", 0, split, d_split},
+    {"cat", "st|o*", 0, cat, d_cat}, {"stack", "st|t*", 0, stack, d_stack}, {"unsqueeze", "ts", 0, unsqueeze, d_view}, {"expand", "tl", 0, expand, d_expand}, {"pad", "ts|s", 0, pad, d_pad},
+    {"new", "d|l", 0, fresh, NULL}, {"as_complex", "t", 0, as_complex, d_as_complex}, {"as_real", "t", 0, as_real, d_as_real}, {"copy_part", "tt", 0, copy_part, d_copy_part}, {"heads", "ts", 0, heads, NULL},
+    {"stacked", "ms", 0, stacked, d_stack}, {"joined", "ms", 0, joined, d_cat}, {"padded", "tss", 0, padded, d_pad}, {"permute", "tL", 0, permute, d_permute}, {"put", "tts", 0, put, d_put},
+    {NULL, NULL, 0, NULL, NULL},
 };

@@ -1,4 +1,4 @@
-/* How near the estimates of training are to the traces of memory.jsonl: by model, mode and phase. */
+/* How near the estimates are to the traces of memory.jsonl: by model, mode and phase. */
 #ifndef ACCURACY_H
 #define ACCURACY_H
 
@@ -11,17 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WEIGHTS, BETWEEN, KEPT, FORWARD, BACKWARD, STEP, PEAK, NFIELD };
-static const char *const field_name[NFIELD] = {"weights", "between_steps", "kept", "peak_forward", "peak_backward", "peak_step", "peak"};
+enum { WEIGHTS, PEAK, BETWEEN, KEPT, FORWARD, BACKWARD, STEP, CACHE = BETWEEN, PREFILL, DECODE, NFIELD = 7 }; /* the two first are of both modes */
+static const char *const training_field[] = {"weights", "peak", "between_steps", "kept", "peak_forward", "peak_backward", "peak_step"};
+static const char *const inference_field[] = {"weights", "peak", "cache", "peak_prefill", "peak_decode"};
 
 typedef struct group { char name[160]; unsigned rows, exact[NFIELD]; double worst; } group; /* worst: of peak, with its sign */
-typedef struct accuracy {
+typedef struct accuracy { /* training, each: set before; each: is told of a row that differs, or NULL */
+    bool training;
+    void (*each)(const gm_value *row, unsigned field);
     unsigned rows, failed, exact[NFIELD], under; /* under: of peak, by more than 0.1 % */
     double *error[NFIELD];                       /* of each row, with its sign */
     unsigned max;
     group *group;
     unsigned ngroup;
 } accuracy;
+
+static inline unsigned accuracy_fields(const accuracy *a, const char *const **name)
+{
+    *name = a->training ? training_field : inference_field;
+    return a->training ? 7 : 5;
+}
 
 static inline const char *accuracy_string(const gm_value *row, const char *key, const char *otherwise)
 {
@@ -57,25 +66,28 @@ static inline group *accuracy_group(accuracy *a, const gm_value *row)
 static inline bool accuracy_add(accuracy *a, const gm_value *row, const gm_value *result)
 {
     group *g = accuracy_group(a, row);
+    const char *const *field_name;
+    unsigned nfield = accuracy_fields(a, &field_name);
     g->rows++;
     if (a->rows == a->max) {
         a->max = a->max ? a->max * 2 : 256;
-        for (unsigned f = 0; f < NFIELD; f++)
+        for (unsigned f = 0; f < nfield; f++)
             if (!(a->error[f] = realloc(a->error[f], a->max * sizeof **a->error)))
                 abort();
     }
-    for (unsigned f = 0; f < NFIELD; f++) {
+    for (unsigned f = 0; f < nfield; f++) {
         const gm_value *want = gm_value_get(row, field_name[f]), *have = result ? gm_value_get(result, field_name[f]) : NULL;
         if (!want || !have || want->type != GM_INT || have->type != GM_INT) {
             a->failed++;
             g->worst = -1;
             return false;
         }
-        a->error[f][a->rows] = ((double)have->v.i - (double)want->v.i) / (double)want->v.i;
+        a->error[f][a->rows] = have->v.i == want->v.i ? 0 : ((double)have->v.i - (double)want->v.i) / (double)(want->v.i ? want->v.i : 1);
         if (have->v.i == want->v.i) {
             a->exact[f]++;
             g->exact[f]++;
-        }
+        } else if (a->each)
+            a->each(row, f);
     }
     if (fabs(a->error[PEAK][a->rows]) > fabs(g->worst))
         g->worst = a->error[PEAK][a->rows];
@@ -99,6 +111,30 @@ static inline double accuracy_percentile(accuracy *a, unsigned field, double sha
     qsort(a->error[field], a->rows, sizeof **a->error, accuracy_by_size);
     at = (unsigned)ceil(share * a->rows);
     return fabs(a->error[field][at ? at - 1 : 0]);
+}
+
+/* Every row of the table that is of the mode. */
+static inline gpumem_status accuracy_run(accuracy *a, gpumem_batch *batch, const char *path, gpumem_error *err)
+{
+    gm_arena arena = {0}, table = {0};
+    char *line, *end;
+    size_t n;
+    gpumem_status s = gm_file_read(&table, path, 1u << 26, &line, &n, err);
+    for (; s == GPUMEM_OK && *line; line = end) {
+        gpumem_text out = {0};
+        gm_value row, result;
+        end = strchr(line, '\n');
+        end = end ? end + 1 : line + strlen(line);
+        gm_arena_clear(&arena);
+        if ((s = gm_json_parse(&arena, path, line, (size_t)(end - line), &row, err)) != GPUMEM_OK || strcmp(accuracy_string(&row, "mode", ""), a->training ? "training" : "inference") != 0)
+            continue;
+        if ((s = gpumem_batch_line(batch, line, (size_t)(end - line), &out)) == GPUMEM_OK && (s = gm_json_parse(&arena, "answer", out.s, out.n, &result, err)) == GPUMEM_OK)
+            accuracy_add(a, &row, &result);
+        gpumem_text_free(&out);
+    }
+    gm_arena_free(&arena);
+    gm_arena_free(&table);
+    return s;
 }
 
 static inline void accuracy_free(accuracy *a)

@@ -1,0 +1,88 @@
+/* How near all of memory.jsonl is, and which rows are not exact. */
+#include "../suite.h"
+#include "oracle/accuracy.h"
+
+#define ORACLE GM_SOURCE "/tests/oracle"
+
+static gpumem_host *host;
+static gpumem_set *set;
+static gpumem_batch *batch;
+
+static void setup(void)
+{
+    const char *const dir[] = {GM_PLUGINS, GM_DATA};
+    gpumem_host_options options = {dir, 2, true};
+    gpumem_error err = {0};
+    gpumem_host_new(&options, &host, &err);
+    if (err.status == GPUMEM_OK)
+        gpumem_set_open(host, "default", &set, &err);
+    if (err.status == GPUMEM_OK)
+        gpumem_batch_new(host, set, ORACLE, &batch, &err);
+    ck_assert_msg(err.status == GPUMEM_OK, "%s: %s", err.file, err.message);
+}
+
+static void teardown(void)
+{
+    gpumem_batch_free(batch);
+    gpumem_set_free(set);
+    gpumem_host_free(host);
+}
+
+static accuracy of(bool training, void (*each)(const gm_value *row, unsigned field), unsigned rows)
+{
+    accuracy a = {.training = training, .each = each};
+    gpumem_error err = {0};
+    ck_assert_msg(accuracy_run(&a, batch, ORACLE "/memory.jsonl", &err) == GPUMEM_OK, "%s", err.message);
+    ck_assert_uint_eq(a.failed, 0);
+    ck_assert_uint_eq(a.rows, rows);
+    return a;
+}
+
+static unsigned differ; /* fields of rows of adagrad's foreach step, in which torch hides what is kept (test_oracle.c) */
+
+static void only_adagrad(const gm_value *row, unsigned field)
+{
+    bool adagrad = strcmp(accuracy_string(row, "optimizer", ""), "adagrad") == 0 && strcmp(accuracy_string(row, "implementation", ""), "foreach") == 0;
+    ck_assert_msg(adagrad, "%s of %s with %s, %s differs", training_field[field], accuracy_string(row, "name", "?"), accuracy_string(row, "optimizer", "?"),
+                  accuracy_string(row, "implementation", "?"));
+    ck_assert_msg(field != WEIGHTS && field != KEPT, "%s differs", training_field[field]);
+    differ++;
+}
+
+START_TEST(training)
+{
+    accuracy a = of(true, only_adagrad, 594);
+    for (unsigned f = 0; f < NFIELD; f++)
+        ck_assert_msg(a.exact[f] * 100 >= a.rows * 99, "%s: %u of %u are exact", training_field[f], a.exact[f], a.rows);
+    ck_assert_uint_eq(differ, 3 * (NFIELD - 2)); /* three models */
+    ck_assert_uint_eq(a.under, 0);
+    ck_assert(accuracy_percentile(&a, PEAK, 0.95) == 0);
+    ck_assert(accuracy_percentile(&a, KEPT, 0.95) == 0);
+    accuracy_free(&a);
+}
+END_TEST
+
+START_TEST(inference)
+{
+    accuracy a = of(false, NULL, 90);
+    ck_assert_uint_eq(a.exact[WEIGHTS], 90);
+    ck_assert_uint_ge(a.exact[CACHE], 88);
+    for (unsigned f = CACHE; f <= DECODE; f++) {
+        double median = accuracy_percentile(&a, f, 0.5), most = accuracy_percentile(&a, f, 0.95);
+        ck_assert_msg(median <= 0.002, "%s: the median is %.4f %%", inference_field[f], median * 100);
+        ck_assert_msg(most <= 0.01, "%s: the 95th percentile is %.4f %%", inference_field[f], most * 100);
+    }
+    accuracy_free(&a);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("accuracy");
+    TCase *c = tcase_create("accuracy");
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_test(c, training);
+    tcase_add_test(c, inference);
+    suite_add_tcase(s, c);
+    return run_suite(s);
+}
