@@ -191,7 +191,18 @@ const char *verdict_name(verdict v)
     return names[v];
 }
 
-typedef struct smallest { gpumem_host *host; uint64_t total; card best; bool found; } smallest;
+typedef struct smallest { gpumem_host *host; const card *like; uint64_t total; card best; bool found; } smallest;
+
+/* Could it take the place of the other: of the same vendor, and on a card if that one is? */
+static bool replaces(const gpumem_gpu *gpu, const card *other)
+{
+    const char *vendor = gpumem_gpu_text(gpu, "vendor");
+
+    if (!other->gpu)
+        return true;
+    return vendor && other->vendor && strcmp(vendor, other->vendor) == 0 &&
+           (!text_is(gpu, "memory_kind", "unified") || text_is(other->gpu, "memory_kind", "unified"));
+}
 
 static int compare_card(void *self, const char *id)
 {
@@ -202,7 +213,7 @@ static int compare_card(void *self, const char *id)
 
     if (gpumem_gpu_open(s->host, id, &gpu, &ignored) != GPUMEM_OK)
         return 0;
-    if (!card_read(gpu, &c) || c.budget < s->total || (s->found && c.budget >= s->best.budget)) {
+    if (!card_read(gpu, &c) || !replaces(gpu, s->like) || c.budget < s->total || (s->found && c.budget >= s->best.budget)) {
         card_free(&c);
         return 0;
     }
@@ -213,9 +224,9 @@ static int compare_card(void *self, const char *id)
     return 0;
 }
 
-bool smallest_card(gpumem_host *host, uint64_t total, card *out)
+bool smallest_card(gpumem_host *host, const card *like, uint64_t total, card *out)
 {
-    smallest s = {.host = host, .total = total};
+    smallest s = {.host = host, .like = like, .total = total};
     gpumem_error ignored = {0};
 
     each_id(host, GPUMEM_KIND_GPU, compare_card, &s, &ignored);

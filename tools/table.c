@@ -344,7 +344,7 @@ static void put_smallest(gpumem_text *t, const estimate *e, const terminal *term
     gpumem_text line = {0};
     char kind[8];
 
-    if (!smallest_card(e->host, e->result.total, &best))
+    if (!smallest_card(e->host, &e->card, e->result.total, &best))
         return;
     verdict v = judge(e->result.total, best.budget);
     snprintf(kind, sizeof kind, "%s", v == VERDICT_TIGHT ? "TIGHT" : "FITS");

@@ -47,7 +47,8 @@ typedef struct card { /* a GPU, or a size that was typed */
 gpumem_status card_open(gpumem_host *host, const options *o, card *out, gpumem_error *err);
 bool card_read(gpumem_gpu *gpu, card *out); /* takes the GPU over; false if its usable memory is not known */
 void card_free(card *c);
-bool smallest_card(gpumem_host *host, uint64_t total, card *out); /* the GPU of the list with the least usable memory that holds it */
+/* The GPU of the list with the least usable memory that holds it; like: what was asked for, whose vendor it has if that is a GPU. */
+bool smallest_card(gpumem_host *host, const card *like, uint64_t total, card *out);
 void card_json(gpumem_text *t, const card *c, bool count);
 verdict judge(uint64_t total, uint64_t budget);
 const char *verdict_name(verdict v); /* fits, tight, no */

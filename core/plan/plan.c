@@ -611,6 +611,14 @@ static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
 
 /* ---- the walk ---- */
 
+/* What is wrong with a plugin's text is the plugin's fault. */
+static gpumem_status blamed(gpumem_status s, gpumem_error *err)
+{
+    if (s == GPUMEM_ESYNTAX && err)
+        err->status = GPUMEM_EPLUGIN;
+    return s == GPUMEM_ESYNTAX ? GPUMEM_EPLUGIN : s;
+}
+
 static gpumem_status read_rules(gm_planner *p, gpumem_error *err)
 {
     const gm_manifest *m = p->activation.manifest;
@@ -623,7 +631,7 @@ static gpumem_status read_rules(gm_planner *p, gpumem_error *err)
     snprintf(path, room, "%s/%s", m->folder, m->rules);
     if ((s = gm_file_read(p->arena, path, 1u << 20, &text, &n, err)) != GPUMEM_OK)
         return s;
-    return gm_rules_new(text, n, path, &p->plan->walk.rules, err);
+    return blamed(gm_rules_new(text, n, path, &p->plan->walk.rules, err), err);
 }
 
 static gpumem_status know(gm_planner *p, unsigned variant, gm_symbols *out, gpumem_error *err)
@@ -715,7 +723,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     if (s != GPUMEM_OK) {
         if (err)
             *err = own;
-        return s;
+        return blamed(s, err);
     }
     w->note = NULL;
     if (*note)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_NAMES 64 /* in a rule */
+
 enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_PAST, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED, E_FITS };
 enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
 
@@ -21,8 +23,8 @@ typedef struct rule {
     size_t nname, nbody;
     uint32_t line;
     bool parsed, bad;
-    const char *names[GM_RULE_NAMES]; /* operands, attributes, what is bound */
-    uint8_t nnames[GM_RULE_NAMES];
+    const char *names[MAX_NAMES]; /* operands, attributes, what is bound */
+    uint8_t nnames[MAX_NAMES];
     unsigned noperand, nattr, nname_all, needed; /* needed: so many arguments at least */
     uint64_t read, optional; /* names that stand in it, operands that may be left out: as bits */
     statement *statement;
@@ -115,7 +117,7 @@ static uint32_t slot_of(parser *p, const char *s, size_t n, bool make)
     for (unsigned i = 0; i < x->nname_all; i++)
         if (x->nnames[i] == n && memcmp(x->names[i], s, n) == 0)
             return i;
-    if (!make || x->nname_all == GM_RULE_NAMES || n > 255)
+    if (!make || x->nname_all == MAX_NAMES || n > 255)
         return GM_NONE;
     x->names[x->nname_all] = s;
     x->nnames[x->nname_all] = (uint8_t)n;
@@ -178,7 +180,7 @@ static uint32_t named(parser *p, const char *s, size_t n)
         {"has", E_HAS, 0, 1}, {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2},
         {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"described_in", E_DESCRIBED_IN, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}, {"fits", E_FITS, 0, 2}};
     uint32_t slot = slot_of(p, s, n, false), at;
-    if (slot < GM_RULE_NAMES)
+    if (slot < MAX_NAMES)
         p->rule->read |= UINT64_C(1) << slot;
     if (p->p < p->end && *p->p == '(') {
         unsigned word = gm_word_find(s, n);
@@ -1093,11 +1095,19 @@ static unsigned body(run *x, uint32_t *out)
     return 0;
 }
 
+typedef struct bound { gm_arg v[MAX_NAMES]; } bound;
+
+static void bound_drop(gm_tape *t, bound *names)
+{
+    for (unsigned i = 0; i < MAX_NAMES; i++)
+        drop(t, &names->v[i]);
+}
+
 #define MAX_DEPTH 16
 static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *out)
 {
     gpumem_error err;
-    gm_bound names;
+    bound names;
     run inner = {x->r, x->t, at, names.v, x->depth + 1, 0, x->nmeta, x->meta};
     rule *u = &x->r->rule[at];
     unsigned nout = 0;
@@ -1111,7 +1121,7 @@ static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *ou
         failed(x, "a rule is given too many arguments");
     u = &x->r->rule[at];
     for (unsigned i = 0; i < n; i++) {
-        if (x->t->failed || i >= GM_RULE_NAMES)
+        if (x->t->failed || i >= MAX_NAMES)
             drop(x->t, &arg[i]);
         else
             names.v[i] = arg[i];
@@ -1121,14 +1131,14 @@ static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *ou
             names.v[i] = (gm_arg){.type = GM_ARG_SIZE, .size = gm_ext_of(0)};
     if (!x->t->failed)
         nout = body(&inner, out);
-    gm_bound_drop(x->t, &names);
+    bound_drop(x->t, &names);
     return nout;
 }
 
 unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t at, unsigned nin, const uint32_t *in, unsigned nattr, const uint32_t *attr, unsigned nmeta,
                      const gm_meta *meta, uint32_t *out)
 {
-    gm_bound names;
+    bound names;
     run x = {r, t, at, names.v, 0, 0, nmeta, meta};
     const rule *u = &r->rule[at];
     unsigned n;
@@ -1144,24 +1154,6 @@ unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t at, unsigned nin, const u
         if (names.v[i].type == GM_ARG_NONE && !(u->optional >> i & 1))
             failed(&x, "an operator lacks an operand of its rule");
     n = t->failed ? 0 : body(&x, out);
-    gm_bound_drop(t, &names);
+    bound_drop(t, &names);
     return n;
-}
-
-unsigned gm_rule_resume(gm_rules *r, gm_tape *t, uint32_t at, gm_bound *names, unsigned nin, const uint32_t *in, uint32_t *out)
-{
-    run x = {r, t, at, names->v, 0, 0, 0, NULL};
-    const rule *u = &r->rule[at];
-    for (unsigned i = 0; i < u->noperand; i++) {
-        gm_arg old = names->v[i];
-        names->v[i] = i < nin && in[i] != GM_NONE ? (gm_arg){.type = GM_ARG_TENSOR, .tv = gm_tv_ref(t, in[i])} : (gm_arg){.type = GM_ARG_NONE};
-        drop(t, &old);
-    }
-    return body(&x, out);
-}
-
-void gm_bound_drop(gm_tape *t, gm_bound *names)
-{
-    for (unsigned i = 0; i < GM_RULE_NAMES; i++)
-        drop(t, &names->v[i]);
 }

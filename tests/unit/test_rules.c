@@ -181,27 +181,6 @@ START_TEST(made_once)
 }
 END_TEST
 
-/* An optimizer's loop: names go on from parameter to parameter. */
-START_TEST(names_go_on)
-{
-    gm_bound names;
-    uint32_t rule, x;
-    tape_open();
-    memset(&names, 0, sizeof names);
-    rule = rules_of(F " y = neg(x)\n z = to(y, bf16)\n return z\n");
-    x = SIZED(F32, false, 2, 3, 5);
-    for (int i = 0; i < 2; i++) {
-        ck_assert_uint_eq(gm_rule_resume(rules, &tape, rule, &names, 1, &x, made), 1);
-        gm_tv_unref(&tape, made[0]);
-    }
-    ck_assert_str_eq(events, "+120 +60 +120 -120 +60 -60");
-    gm_bound_drop(&tape, &names);
-    ck_assert_int_eq(live_bytes(), 0);
-    gm_tv_unref(&tape, x);
-    tape_close();
-}
-END_TEST
-
 START_TEST(what_is_read)
 {
     gpumem_error err = {0};
@@ -364,7 +343,6 @@ int main(void)
     LOOP(what_lives, COUNT(lifetimes));
     tcase_add_test(c, many_turns);
     tcase_add_test(c, made_once);
-    tcase_add_test(c, names_go_on);
     tcase_add_test(c, what_is_read);
     LOOP(cannot_be_read, COUNT(unreadable));
     LOOP(cannot_be_run, COUNT(fails));
