@@ -10,7 +10,7 @@ static void run(const char *text, unsigned nattr, const uint32_t *attr)
 {
     uint32_t rule = rules_of(text), x = SIZED(F32, false, 2, 3, 5);
     const gm_meta meta[2] = {{2, BF16, {{7, {0}}, {3, {0}}}, {{3, {0}}, {1, {0}}}}, {1, F32, {{4, {0}}}, {{1, {0}}}}};
-    nmade = gm_rule_run(rules, &tape, rule, 1, &x, nattr, attr, 2, meta, made);
+    nmade = gm_rule_run(rules, &tape, rule, 1, &x, 0, nattr, attr, 2, meta, made);
     gm_tv_unref(&tape, x);
 }
 
@@ -68,7 +68,7 @@ START_TEST(sizes_of_symbols)
         tape_open();
         rule = rules_of(text);
         x = given(F32, false, 2, (const gm_ext[]){{1, {1}}, {1, {2}}});
-        nmade = gm_rule_run(rules, &tape, rule, 1, &x, 0, NULL, 0, NULL, made);
+        nmade = gm_rule_run(rules, &tape, rule, 1, &x, 0, 0, NULL, 0, NULL, made);
         ck_assert_msg(nmade == 1 && strcmp(events, table[i].bytes) == 0, "%s: %s %s", table[i].text, events, tape.why);
         gm_tv_unref(&tape, x);
         release();
@@ -168,7 +168,7 @@ START_TEST(made_once)
     rule = rules_of(text);
     x = SIZED(F32, false, 2, 3, 5);
     for (int i = 0; i < 3; i++) {
-        ck_assert_uint_eq(gm_rule_run(rules, &tape, rule, 1, &x, 0, NULL, 0, NULL, made), 1);
+        ck_assert_uint_eq(gm_rule_run(rules, &tape, rule, 1, &x, 0, 0, NULL, 0, NULL, made), 1);
         nmade = 1;
         release();
     }
