@@ -140,6 +140,10 @@ static const char *trained(const char *text, unsigned nin, const uint32_t *in, u
         gm_tv_unref(&tape, out[i]);
     for (unsigned i = 0; i < nin; i++)
         gm_tv_unref(&tape, in[i]);
+    for (uint32_t i = 0; i < tape.nleaf; i++) { /* the region of autocast ends */
+        gm_tv_unref(&tape, tape.leaf[i].cast);
+        tape.leaf[i].cast = GM_NONE;
+    }
     snprintf(back, sizeof back, "%s", events);
     events[0] = '\0';
     gm_tape_backward(&tape, loss);
@@ -332,7 +336,8 @@ START_TEST(traced)
     in[0] = ACTIVATION(BF16, 1, 3, 16);
     in[1] = ACTIVATION(BF16, 1, 3, 8);
     in[2] = ACTIVATION(BF16, 1, 3, 8);
-    sequence("attention.flash", 3, in, 4, flash, "", "");
+    sequence("attention.flash", 3, in, 4, flash, "+96 +24 +16 +8 +96",
+             "+96 +96" " +96 +48 +48 +32768 +1024 +96 +96 -96 -96 -1024 -32768 -96" " -96 -48 -48 -96 -24 -16 -8" " +48 -48 +48 -48 +96 -96 -96 -96");
 }
 END_TEST
 
@@ -365,10 +370,11 @@ START_TEST(checkpoints)
 {
     static const struct { const char *text, *forward, *backward; } table[] = {
         /* nothing is kept: exp's result goes, tanh's is the caller's.  The replay keeps exp's and stops where tanh has made what it keeps. */
-        {F " return tanh(exp(x))\n", "", ""},
+        {F " return tanh(exp(x))\n", "+24 +24 -24 +24 -24", "+24 +24 [ +24 +24 ] +24 -24 -24 +24 -24 -24 -24 -24"},
         /* silu keeps its input: the replay stops before silu computes anything */
-        {F " return silu(neg(x))\n", "", ""},
-        {F " a = exp(x)\n b = neg(a)\n return b\n", "", ""},
+        {F " return silu(neg(x))\n", "+24 +24 -24 +24 -24", "+24 +24 [ +24 ] +24 -24 -24 +24 -24 -24 -24"},
+        /* neg keeps nothing: it is run backward before the replay, which ends with exp */
+        {F " a = exp(x)\n b = neg(a)\n return b\n", "+24 +24 -24 +24 -24", "+24 +24 +24 -24 [ +24 ] +24 -24 -24 -24 -24"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         uint32_t y, loss;
@@ -405,12 +411,14 @@ START_TEST(autocast)
 {
     static const struct { const char *text, *forward, *backward; } table[] = {
         /* both are cast, the weight once a region; W [3, 3] is 36 bytes, 18 in bf16 */
-        {F " return linear(linear(x, y), y)\n", "", ""},
+        {F " return linear(linear(x, y), y)\n", "+12 +18 +12 +12 +12 -12 -24",
+         "+12 +12" " +18 +12 -12 -12" " +18 +12 -12 -12 -18" " +18 -18 -18" " +36 -18" " +24 -12" " +24 -24 -12 -12"},
         /* elementwise operators take what comes */
-        {F " return mul(x, x)\n", "", ""},
+        {F " return mul(x, x)\n", "+24 +24 -24", "+24 +24" " +24 +24 -24 -24 -24" " +24 -24 -24 -24"},
         /* these compute in fp32 */
-        {F " return softmax(to(x, bf16))\n", "", ""},
-        {F " return matmul(x, transpose(x, 0, 1))\n", "", ""},
+        {F " return softmax(to(x, bf16))\n", "+12 +24 +24 -24 -12 +24 -24", "+24 +24" " +24 -24 -24" " +12 -24" " +24 -12" " +24 -24 -24 -24"},
+        /* each operand is cast, for neither is a weight */
+        {F " return matmul(x, transpose(x, 0, 1))\n", "+12 +12 +8 +8 -8 -24", "+8 +8" " +12 +12 -8 -12 -12" " +24 -12" " +24 -12 -24" " +24 -24 -8 -8"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         uint32_t in[2];
