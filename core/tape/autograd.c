@@ -287,7 +287,8 @@ static void gather(gm_tape *t, uint32_t node)
         return;
     }
     own = g;
-    if (t->tv[g].refs > 1 || t->storage[t->tv[g].storage].refs > 1 || !gm_tv_dense(t, g)) { /* someone else has it: copied */
+    /* copied where someone else has it, or where it does not lie in memory as the leaf does: weights are contiguous */
+    if (t->tv[g].refs > 1 || t->storage[t->tv[g].storage].refs > 1 || !(l->held == GM_NONE ? gm_tv_contiguous(t, g) : gm_tv_dense(t, g))) {
         own = gm_tv_new(t, t->tv[g].ndim, t->tv[g].dim, t->tv[g].dtype);
         gm_tv_unref(t, g);
     }
