@@ -31,7 +31,14 @@ typedef struct collector {
     bool failed;
 } collector;
 
-/* Is a's product a multiple of b's that cannot be less?  What is subtracted from can be 0. */
+/* What is subtracted from can be 0, and so can the smaller of that and something else. */
+static bool can_be_zero(const gm_symbols *s, uint32_t sym)
+{
+    const gpumem_symbol *y = &s->sym[sym];
+    return y->op == GPUMEM_SYM_SUB || (y->op == GPUMEM_SYM_MIN && ((y->a && can_be_zero(s, y->a)) || (y->b && can_be_zero(s, y->b))));
+}
+
+/* Is a's product a multiple of b's that cannot be less? */
 static bool divides(const gm_symbols *s, const gpumem_count *b, const gpumem_count *a)
 {
     bool used[4] = {false, false, false, false};
@@ -44,7 +51,7 @@ static bool divides(const gm_symbols *s, const gpumem_count *b, const gpumem_cou
         used[k] = true;
     }
     for (int k = 0; k < 4 && a->sym[k]; k++)
-        if (!used[k] && s->sym[a->sym[k]].op == GPUMEM_SYM_SUB)
+        if (!used[k] && can_be_zero(s, a->sym[k]))
             return false;
     return true;
 }

@@ -432,6 +432,8 @@ static bool parse_statement(parser *p)
                 break;
         } while (take(p, ","));
         if (k && p->p < p->end && take(p, "=") && (p->p == p->end || *p->p != '=')) {
+            for (unsigned i = 0; i < k && st.turns != GM_NONE; i++) /* a turn may be given what the one before has bound */
+                slot_of(p, name[i], n[i], true);
             if ((value = expr(p)) == GM_NONE)
                 return false;
             for (unsigned i = 0; i < k; i++) {
@@ -710,7 +712,8 @@ static bool binary(run *x, const expression *e, gm_arg *out)
 
 static unsigned enter(run *x, uint32_t rule, unsigned n, gm_arg *arg, uint32_t *out);
 
-static unsigned call(run *x, const expression *e, uint32_t *out)
+/* moved: a turn of a loop, whose rule is given what it binds again; or NULL. */
+static unsigned call(run *x, const expression *e, const statement *moved, uint32_t *out)
 {
     gm_arg a[GM_WORD_ARGS];
     unsigned n = 0, nout = 0;
@@ -733,6 +736,13 @@ static unsigned call(run *x, const expression *e, uint32_t *out)
                 x->t->status = status;
             }
         } else {
+            for (unsigned i = 0; moved && i < n; i++)
+                for (unsigned k = 0; k < moved->nnames; k++)
+                    if (x->r->e[e->arg[i]].kind == E_NAME && x->r->e[e->arg[i]].at == moved->name[k] && !(moved->many >> k & 1)) {
+                        gm_arg old = x->v[moved->name[k]];
+                        memset(&x->v[moved->name[k]], 0, sizeof old);
+                        drop(x->t, &old);
+                    }
             nout = enter(x, e->at, n, a, out); /* takes its arguments */
             return nout;
         }
@@ -768,7 +778,7 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         return true;
     case E_WORD:
     case E_RULE:
-        n = call(x, &e, made);
+        n = call(x, &e, NULL, made);
         if (n == 0 && !x->t->stop)
             failed(x, "a word that makes nothing is used as a value");
         for (unsigned k = x->t->stop ? 0 : 1; k < n; k++)
@@ -942,7 +952,7 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
 }
 
 /* NAMES = VALUE */
-static bool bind(run *x, const statement *s, uint32_t loop)
+static bool bind(run *x, const statement *s, uint32_t loop, bool turn)
 {
     const expression e = x->r->e[s->value];
     uint32_t made[GM_WORD_OUTS];
@@ -960,7 +970,7 @@ static bool bind(run *x, const statement *s, uint32_t loop)
         drop(x->t, &old);
         return true;
     }
-    n = call(x, &e, made);
+    n = call(x, &e, turn ? s : NULL, made);
     if (x->t->stop) {
         for (unsigned k = 0; k < n; k++)
             gm_tv_unref(x->t, made[k]);
@@ -1007,7 +1017,7 @@ static bool repeat(run *x, const statement *s)
         }
         if (loop != GM_NONE && i == 1)
             gm_loop_enter(t, loop);
-        ok = bind(x, s, loop);
+        ok = bind(x, s, loop, true);
         if (loop != GM_NONE && i == 1 && !t->failed)
             gm_loop_leave(t, loop);
     }
@@ -1041,7 +1051,7 @@ static unsigned body(run *x, uint32_t *out)
                 failed(x, "returns what is no tensor");
                 return 0;
             }
-            n = call(x, &e, out);
+            n = call(x, &e, NULL, out);
             for (unsigned k = 0; x->t->stop && k < n; k++)
                 gm_tv_unref(x->t, out[k]);
             return x->t->stop ? 0 : n;
@@ -1089,7 +1099,7 @@ static unsigned body(run *x, uint32_t *out)
                 drop(x->t, &x->v[s.name[k]]);
             continue;
         }
-        if (s.turns != GM_NONE ? !repeat(x, &s) : !bind(x, &s, GM_NONE))
+        if (s.turns != GM_NONE ? !repeat(x, &s) : !bind(x, &s, GM_NONE, false))
             return 0;
     }
     return 0;
@@ -1135,8 +1145,8 @@ static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *ou
     return nout;
 }
 
-unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t at, unsigned nin, const uint32_t *in, unsigned nattr, const uint32_t *attr, unsigned nmeta,
-                     const gm_meta *meta, uint32_t *out)
+unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t at, unsigned nin, const uint32_t *in, uint32_t taken, unsigned nattr, const uint32_t *attr,
+                     unsigned nmeta, const gm_meta *meta, uint32_t *out)
 {
     bound names;
     run x = {r, t, at, names.v, 0, 0, nmeta, meta};
@@ -1145,7 +1155,7 @@ unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t at, unsigned nin, const u
     memset(&names, 0, sizeof names);
     for (unsigned i = 0; i < nin && i < u->noperand; i++)
         if (in[i] != GM_NONE)
-            names.v[i] = (gm_arg){.type = GM_ARG_TENSOR, .tv = gm_tv_ref(t, in[i])};
+            names.v[i] = (gm_arg){.type = GM_ARG_TENSOR, .tv = taken >> i & 1 ? in[i] : gm_tv_ref(t, in[i])};
     for (unsigned i = 0; i < u->nattr; i++)
         names.v[u->noperand + i] = (gm_arg){.type = GM_ARG_SIZE, .size = gm_ext_of(i < nattr ? attr[i] : 0)};
     if (nin > u->noperand)

@@ -27,7 +27,7 @@ uint32_t gm_rules_find(gm_rules *r, const char *name, gpumem_error *err);
 bool gm_rules_read(const gm_rules *r, uint32_t at, unsigned operand);
 /* One more rule, a component's own: text is what follows a name. */
 uint32_t gm_rules_add(gm_rules *r, const char *name, const char *text, gpumem_error *err);
-/* Runs a rule; meta: of the results as the operator describes them, for described(i) and described_dtype; out: its results, owned.  Returns how many; what went wrong is in the tape. */
-unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t rule, unsigned nin, const uint32_t *in, unsigned nattr, const uint32_t *attr, unsigned nmeta,
-                     const gm_meta *meta, uint32_t *out);
+/* Runs a rule; taken: operands that are given to it, as bits; meta: of the results as the operator describes them, for described(i) and described_dtype; out: its results, owned.  Returns how many; what went wrong is in the tape. */
+unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t rule, unsigned nin, const uint32_t *in, uint32_t taken, unsigned nattr, const uint32_t *attr,
+                     unsigned nmeta, const gm_meta *meta, uint32_t *out);
 #endif

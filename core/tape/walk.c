@@ -265,6 +265,7 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
     const uint32_t *in = w->d->operand + o->operand, *out = in + o->nin;
     uint32_t tv[GPUMEM_MAX_OPERANDS], made[GM_WORD_OUTS];
     gm_meta meta[GPUMEM_MAX_OPERANDS];
+    uint32_t given = 0; /* operands that the rule takes, as bits */
     unsigned n;
     if (o->kind == GPUMEM_OP_LOSS && !(w->job->flags & GM_WALK_TRAIN))
         return;
@@ -273,7 +274,15 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
         tv[i] = operand(w, in[i]);
     for (unsigned i = 0; i < o->nout; i++)
         describe(w, out[i], &meta[i]);
-    n = w->job->rule[op] == GM_NONE ? 0 : gm_rule_run(w->job->rules, &w->t, w->job->rule[op], o->nin, tv, GPUMEM_NATTR, o->attr, o->nout, meta, made);
+    for (unsigned i = 0; i < o->nin && o->kind == GPUMEM_OP_SCAN && w->job->rule[op] != GM_NONE && !w->t.failed; i++) /* its rule is the code of the module itself, which binds names again */
+        if (in[i] != GPUMEM_NONE && w->cur[in[i]] != GM_NONE && !used_later(w, in[i], op)) {
+            drop(w, in[i]);
+            given |= 1u << i;
+        }
+    n = w->job->rule[op] == GM_NONE ? 0 : gm_rule_run(w->job->rules, &w->t, w->job->rule[op], o->nin, tv, given, GPUMEM_NATTR, o->attr, o->nout, meta, made);
+    for (unsigned i = 0; i < o->nin; i++)
+        if (given >> i & 1)
+            tv[i] = GM_NONE;
     if (w->t.failed && strstr(w->t.why, "operator '") == NULL) {
         char why[sizeof w->t.why];
         snprintf(why, sizeof why, "operator '%.30s': %.110s", w->d->string + o->name, w->t.why);
