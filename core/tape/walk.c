@@ -309,6 +309,8 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
         if (i >= o->nout && !w->t.failed) { /* a second result that the block's code gives a name */
             bound_again(w, op);
             hold(w, &w->block, made[i], op);
+            if (o->kind == GPUMEM_OP_SCAN && w->block.n) /* the module's own code does: until that returns */
+                w->block.one[w->block.n - 1].old = true;
             gm_tv_unref(&w->t, made[i]);
             continue;
         }

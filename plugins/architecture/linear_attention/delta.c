@@ -63,11 +63,7 @@ static void run(const gpumem_args *args, const delta_spec *s, int how, uint32_t 
     made[1] = step(e, gpumem_emit_like(e, "convolved", x, dim[0]));
     made[2] = step(e, of_dtype(e, gpumem_emit_like(e, "decay", x, extent(s->heads, GPUMEM_AXIS_HEADS)), GPUMEM_DTYPE_F32));
     made[3] = step(e, gpumem_emit_like(e, "gate", x, extent(s->values, GPUMEM_AXIS_HEADS)));
-    made[4] = step(e, gpumem_emit_like(e, "beta", x, extent(s->heads, GPUMEM_AXIS_HEADS)));
-    made[5] = step(e, of_dtype(e, gpumem_emit_like(e, "last_state", x, extent(s->k_dim * s->v_dim, GPUMEM_AXIS_STATE)), GPUMEM_DTYPE_F32)); /* where states are remembered */
-    for (unsigned i = 6; i < 8 && how != SINGLE; i++)
-        made[i] = step(e, gpumem_emit_same(e, "steps", made[4]));
-    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, GPUMEM_SCAN_DELTA, "scan", 3 + n, in, how == SINGLE ? 6 : 8, made);
+    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, GPUMEM_SCAN_DELTA, "scan", 3 + n, in, 4, made);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->k_dim;
@@ -82,7 +78,7 @@ DESCRIBE(delta_describe)
 {
     static const char *const ways[] = {"joined", "parted", "single", NULL};
     int how = choice_of(args, DELTA_PROJECTION, ways);
-    uint32_t act = activation_of(args->param[DELTA_ACT].v.s), p[6], made[8], y;
+    uint32_t act = activation_of(args->param[DELTA_ACT].v.s), p[6], made[4], y;
     unsigned n;
     delta_spec s;
     s.k_heads = size_of(args, DELTA_K_HEADS);
