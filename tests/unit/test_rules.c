@@ -10,7 +10,7 @@ static void run(const char *text, unsigned nattr, const uint32_t *attr)
 {
     uint32_t rule = rules_of(text), x = SIZED(F32, false, 2, 3, 5);
     const gm_meta meta[2] = {{2, BF16, {{7, {0}}, {3, {0}}}, {{3, {0}}, {1, {0}}}}, {1, F32, {{4, {0}}}, {{1, {0}}}}};
-    nmade = gm_rule_run(rules, &tape, rule, 1, &x, nattr, attr, 2, meta, made);
+    nmade = gm_rule_run(rules, &tape, rule, 1, &x, 0, nattr, attr, 2, meta, made);
     gm_tv_unref(&tape, x);
 }
 
@@ -68,7 +68,7 @@ START_TEST(sizes_of_symbols)
         tape_open();
         rule = rules_of(text);
         x = given(F32, false, 2, (const gm_ext[]){{1, {1}}, {1, {2}}});
-        nmade = gm_rule_run(rules, &tape, rule, 1, &x, 0, NULL, 0, NULL, made);
+        nmade = gm_rule_run(rules, &tape, rule, 1, &x, 0, 0, NULL, 0, NULL, made);
         ck_assert_msg(nmade == 1 && strcmp(events, table[i].bytes) == 0, "%s: %s %s", table[i].text, events, tape.why);
         gm_tv_unref(&tape, x);
         release();
@@ -115,6 +115,7 @@ static const struct { const char *what, *text, *events; } lifetimes[] = {
     {"an operand that is left out", F " y = g(x)\n return y\nrule g a b? : n\n if has(b): y = neg(a)\n if not has(b) and n == 0: y = to(a, bf16)\n return y\n", "+60 | -60"},
     {"attributes of a call", F " y = g(x, x, 3)\n return y\nrule g a b? : n\n if has(b) and n == 3: y = neg(a)\n return y\n", "+120 | -120"},
     {"a loop of a few turns", F " y = x\n for 3: y = neg(y)\n return y\n", "+120 +120 -120 +120 -120 | -120"},
+    {"a turn takes what it binds again", F " y = to(x, bf16)\n for 2: y, z = g(y, z)\n return y\nrule g a b?\n a = neg(a)\n b = neg(a)\n return a, b\n", "+60 +60 -60 +60 +60 -60 +60 -60 -60 | -60"},
     {"of none", F " y = to(x, bf16)\n for 0: y = neg(y)\n return y\n", "+60 | -60"},
     {"a list of what it has made", F " for 2: *all = to(x, bf16)\n y = stacked(all, 0)\n return y\n", "+60 +60 +120 -60 -60 | -120"},
     {"joined", F " for 2: *all = to(x, bf16)\n y = joined(all, 0)\n del all\n z = neg(y)\n return z\n", "+60 +60 +120 -60 -60 +120 -120 | -120"},
@@ -168,7 +169,7 @@ START_TEST(made_once)
     rule = rules_of(text);
     x = SIZED(F32, false, 2, 3, 5);
     for (int i = 0; i < 3; i++) {
-        ck_assert_uint_eq(gm_rule_run(rules, &tape, rule, 1, &x, 0, NULL, 0, NULL, made), 1);
+        ck_assert_uint_eq(gm_rule_run(rules, &tape, rule, 1, &x, 0, 0, NULL, 0, NULL, made), 1);
         nmade = 1;
         release();
     }
