@@ -116,9 +116,40 @@ WORD(keep)
     return out[0] != GM_NONE;
 }
 
+/* state(x): x is what is remembered, in place of what was before */
+WORD(state)
+{
+    struct gm_past *c = slot(t);
+    uint32_t before;
+    UNUSED_WORD;
+    if (c == NULL)
+        return 0;
+    before = c->tv;
+    c->tv = gm_tv_ref(t, arg[0].tv);
+    mark(t, c->tv);
+    gm_tv_unref(t, before);
+    out[0] = gm_tv_ref(t, arg[0].tv);
+    return 1;
+}
+
+/* recall(): what the next state() will replace */
+WORD(recall)
+{
+    (void)arg;
+    UNUSED_WORD;
+    if (t->at_cached >= t->ncached || t->cached[t->at_cached].tv == GM_NONE) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "nothing is remembered");
+        return 0;
+    }
+    out[0] = gm_tv_ref(t, t->cached[t->at_cached].tv);
+    return 1;
+}
+
 const gm_word gm_words_cache[] = {
     {"remember", "ts", 0, remember, NULL},
     {"slide", "ttss", 0, slide, NULL},
     {"keep", "sL", 0, keep, NULL},
+    {"state", "t", 0, state, NULL},
+    {"recall", "", 0, recall, NULL},
     {NULL, NULL, 0, NULL, NULL},
 };

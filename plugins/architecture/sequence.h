@@ -43,6 +43,13 @@ static inline uint32_t convolve(gpumem_emit *e, const char *module, uint32_t x, 
     return y;
 }
 
+/* Its last tokens are a state. */
+static inline void keeps(gpumem_emit *e)
+{
+    if (e->status == GPUMEM_OK)
+        e->op[e->nop - 1].attr[1] = 1;
+}
+
 typedef struct scan_spec {
     unsigned variant; /* enum gpumem_scan */
     uint64_t heads, rows, columns, groups, chunk;

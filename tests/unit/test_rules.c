@@ -115,6 +115,7 @@ static const struct { const char *what, *text, *events; } lifetimes[] = {
     {"an operand that is left out", F " y = g(x)\n return y\nrule g a b? : n\n if has(b): y = neg(a)\n if not has(b) and n == 0: y = to(a, bf16)\n return y\n", "+60 | -60"},
     {"attributes of a call", F " y = g(x, x, 3)\n return y\nrule g a b? : n\n if has(b) and n == 3: y = neg(a)\n return y\n", "+120 | -120"},
     {"a loop of a few turns", F " y = x\n for 3: y = neg(y)\n return y\n", "+120 +120 -120 +120 -120 | -120"},
+    {"a turn takes what it binds again", F " y = to(x, bf16)\n for 2: y, z = g(y, z)\n return y\nrule g a b?\n a = neg(a)\n b = neg(a)\n return a, b\n", "+60 +60 -60 +60 +60 -60 +60 -60 -60 | -60"},
     {"of none", F " y = to(x, bf16)\n for 0: y = neg(y)\n return y\n", "+60 | -60"},
     {"a list of what it has made", F " for 2: *all = to(x, bf16)\n y = stacked(all, 0)\n return y\n", "+60 +60 +120 -60 -60 | -120"},
     {"joined", F " for 2: *all = to(x, bf16)\n y = joined(all, 0)\n del all\n z = neg(y)\n return z\n", "+60 +60 +120 -60 -60 +120 -120 | -120"},

@@ -47,7 +47,9 @@ DESCRIBE(kda_describe)
     }
     x = gpumem_emit_like(e, "mixed_qkv", in[0], extent(3 * width, GPUMEM_AXIS_CHANNEL));
     gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "mixed_qkv", 3, piece, 1, &x);
-    x = activate(e, convolve(e, "conv1d", x, size_of(args, KDA_KERNEL), 0), act);
+    x = convolve(e, "conv1d", x, size_of(args, KDA_KERNEL), 0);
+    keeps(e);
+    x = activate(e, x, act);
     state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, 3 * width, size_of(args, KDA_KERNEL));
     state(e, "delta_state", in[0], GPUMEM_DTYPE_F32, width, dim);
     part(e, "convolved", x, 3, names, size, in5);

@@ -55,6 +55,7 @@ static DESCRIBE(short_describe)
     part(e, "projected", matrix(e, "in_proj", in[0], 3 * (uint64_t)hidden.size, GPUMEM_AXIS_CHANNEL, bias ? LINEAR_BIAS : 0), 3, names, size, piece);
     state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, hidden.size, size_of(args, SHORT_KERNEL));
     y = convolve(e, "conv", binary(e, GPUMEM_OP_MUL, "gated", piece[0], piece[2]), size_of(args, SHORT_KERNEL), bias);
+    keeps(e);
     y = binary(e, GPUMEM_OP_MUL, "product", piece[1], y);
     out[0] = matrix(e, "out_proj", y, hidden.size, GPUMEM_AXIS_HIDDEN, bias ? LINEAR_BIAS : 0);
     return (gpumem_status)e->status;
