@@ -53,7 +53,7 @@ static gpumem_status run(gm_rules *rules, uint32_t rule, unsigned how)
     in[2] = given(&t, GPUMEM_FORMAT_I64, false, 1, gm_ext_of(4));
     in[3] = given(&t, GPUMEM_FORMAT_F32, false, 0, gm_ext_of(1));
     for (unsigned k = 0; k <= 4; k++) { /* with more and more operands */
-        n = gm_rule_run(rules, &t, rule, k, in, 6, attr, 2, meta, out);
+        n = gm_rule_run(rules, &t, rule, k, in, 0, 6, attr, 2, meta, out);
         if (n && !t.failed && t.tv[out[0]].grad && t.tv[out[0]].node != GM_NONE && k == 4)
             gm_tape_backward(&t, out[0]);
         for (unsigned i = 0; i < n; i++)

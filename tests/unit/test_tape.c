@@ -9,7 +9,7 @@ static void teardown(void) { tape_close(); }
 static unsigned run(const char *text, unsigned nin, const uint32_t *in, uint32_t *out)
 {
     uint32_t rule = rules_of(text);
-    unsigned n = gm_rule_run(rules, &tape, rule, nin, in, 0, NULL, 0, NULL, out);
+    unsigned n = gm_rule_run(rules, &tape, rule, nin, in, 0, 0, NULL, 0, NULL, out);
     ck_assert_msg(!tape.failed, "%s: %s", text, tape.why);
     return n;
 }
@@ -133,7 +133,7 @@ static const char *trained(const char *text, unsigned nin, const uint32_t *in, u
         rule = gm_rules_find(rules, name, &err);
         ck_assert_msg(rule != GM_NONE, "%s: %s", name, err.message);
     }
-    n = gm_rule_run(rules, &tape, rule, nin, in, nattr, attr, 0, NULL, out);
+    n = gm_rule_run(rules, &tape, rule, nin, in, 0, nattr, attr, 0, NULL, out);
     ck_assert_msg(n >= 1, "%s", tape.why);
     ck_assert_uint_eq(gm_word_run(&tape, gm_word_find("muls", 4), 1, &(gm_arg){.type = GM_ARG_TENSOR, .tv = out[0]}, &loss), 1);
     for (unsigned i = 0; i < n; i++)
@@ -355,7 +355,7 @@ static bool replay(void *walk, gm_tape *t, uint32_t frame)
     t->packing = GM_NONE;
     t->repacked = 0;
     t->grad_mode = true;
-    n = gm_rule_run(rules, t, block.rule, 1, &block.x, 0, NULL, 0, NULL, out);
+    n = gm_rule_run(rules, t, block.rule, 1, &block.x, 0, 0, NULL, 0, NULL, out);
     ck_assert_msg(!t->failed, "%s", t->why);
     t->stop = false;
     for (uint32_t i = 0; i < n; i++)
@@ -388,7 +388,7 @@ START_TEST(checkpoints)
         tape.frame = calloc(1, sizeof *tape.frame);
         tape.nframe = tape.max_frame = 1;
         tape.packing = 0;
-        ck_assert_uint_eq(gm_rule_run(rules, &tape, block.rule, 1, &block.x, 0, NULL, 0, NULL, &y), 1);
+        ck_assert_uint_eq(gm_rule_run(rules, &tape, block.rule, 1, &block.x, 0, 0, NULL, 0, NULL, &y), 1);
         tape.packing = GM_NONE;
         ck_assert_uint_eq(gm_word_run(&tape, gm_word_find("muls", 4), 1, &(gm_arg){.type = GM_ARG_TENSOR, .tv = y}, &loss), 1);
         gm_tv_unref(&tape, y);
