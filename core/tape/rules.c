@@ -1123,7 +1123,7 @@ static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *ou
     unsigned nout = 0;
     memset(&names, 0, sizeof names);
     memset(&err, 0, sizeof err);
-    if (!u->parsed && !parse(x->r, u, &err))
+    if (u->parsed ? u->bad : !parse(x->r, u, &err))
         failed(x, "the rule that it calls cannot be read");
     else if (inner.depth > MAX_DEPTH)
         failed(x, "rules call one another without end");

@@ -27,6 +27,10 @@ static bool foldable(gm_tape *t, uint32_t x)
 static unsigned product(gm_tape *t, unsigned word, unsigned n, const gm_arg *arg, bool flipped, uint32_t *out)
 {
     uint32_t in[3] = {arg[0].tv, arg[1].tv, n > 2 && arg[2].type == GM_ARG_TENSOR ? arg[2].tv : GM_NONE}, node, copy = GM_NONE, x = in[0];
+    if (t->tv[x].ndim < 1 || t->tv[in[1]].ndim != 2) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a product of what are no matrices");
+        return 0;
+    }
     node = gm_node_begin(t, word, 3, in);
     if (!t->stop && !foldable(t, x))
         x = copy = gm_tv_new(t, t->tv[x].ndim, t->tv[x].dim, t->tv[x].dtype);
@@ -63,8 +67,13 @@ DERIVE(d_addmm) { d_product(t, node, g[0], false, res); }
 /* The view of its rows that the product has given: a gradient out of order is copied. */
 WORD(unfold)
 {
-    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    uint32_t x = arg[0].tv, node;
     UNUSED_WORD;
+    if (t->tv[x].ndim < 2) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a view of rows of what has none");
+        return 0;
+    }
+    node = gm_node_begin(t, word, 1, &x);
     out[0] = gm_tv_alias(t, x);
     if (out[0] != GM_NONE)
         t->tv[out[0]].view = false;
@@ -86,7 +95,7 @@ static unsigned unfolded(gm_tape *t, const char *inner, unsigned n, const gm_arg
     gm_arg y = {.type = GM_ARG_TENSOR};
     if (!gm_word_run(t, gm_word_find(inner, strlen(inner)), n, arg, &y.tv))
         return 0;
-    if (t->tv[y.tv].ndim == 2) {
+    if (t->tv[y.tv].ndim <= 2) {
         out[0] = y.tv;
         return 1;
     }
@@ -216,6 +225,10 @@ WORD(solve)
     unsigned nd = t->tv[in[1]].ndim;
     gm_ext dim[GM_TV_DIMS], stride[GM_TV_DIMS], turned[GM_TV_DIMS];
     UNUSED_WORD;
+    if (nd < 2) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a product of what are no matrices");
+        return 0;
+    }
     gm_node_save(t, node, in[0]);
     memcpy(dim, t->tv[in[1]].dim, sizeof dim);
     memcpy(turned, dim, sizeof dim);

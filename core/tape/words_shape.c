@@ -179,8 +179,8 @@ WORD(select_)
     uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x), y = gm_tv_alias(t, x);
     int d = gm_dim_at(t, x, &arg[1]);
     UNUSED_WORD;
-    if (y == GM_NONE)
-        return 0;
+    if (y == GM_NONE || t->stop)
+        return viewed(t, node, y, out);
     gm_tv *v = &t->tv[y];
     memmove(v->dim + d, v->dim + d + 1, (size_t)(v->ndim - d - 1) * sizeof *v->dim);
     memmove(v->stride + d, v->stride + d + 1, (size_t)(v->ndim - d - 1) * sizeof *v->stride);
@@ -400,6 +400,10 @@ WORD(expand)
         return 0;
     gm_tv *v = &t->tv[y];
     const gm_tv old = *v;
+    if (nd < old.ndim) {
+        gm_tape_fail(t, GPUMEM_EINVAL, "a tensor has more dimensions than what it is expanded to");
+        return viewed(t, node, y, out);
+    }
     off = nd - old.ndim;
     v->ndim = (uint8_t)nd;
     for (unsigned i = 0; i < nd; i++) {
@@ -426,7 +430,7 @@ WORD(pad)
     int d = arg[1].type == GM_ARG_SIZE && n > 2 ? gm_dim_at(t, x, &arg[2]) : t->tv[x].ndim - 1;
     (void)word;
     memcpy(dim, t->tv[x].dim, sizeof dim);
-    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_ADD, dim[d], arg[1].size, &dim[d])) {
+    if (d < 0 || !gm_ext_derive(t->symbols, GPUMEM_SYM_ADD, dim[d], arg[1].size, &dim[d])) {
         gm_tape_fail(t, GPUMEM_EINVAL, "a dimension that cannot be padded");
         return 0;
     }

@@ -378,7 +378,7 @@ START_TEST(checkpoints)
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         uint32_t y, loss;
-        char forward[400];
+        char forward[sizeof events];
         tape_close();
         tape_open();
         tape.replay = replay;
