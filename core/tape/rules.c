@@ -1123,8 +1123,12 @@ static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *ou
     unsigned nout = 0;
     memset(&names, 0, sizeof names);
     memset(&err, 0, sizeof err);
-    if (u->parsed ? u->bad : !parse(x->r, u, &err))
-        failed(x, "the rule that it calls cannot be read");
+    if (u->parsed ? u->bad : !parse(x->r, u, &err)) {
+        if (err.status == GPUMEM_ENOMEM)
+            gm_tape_fail(x->t, GPUMEM_ENOMEM, err.message);
+        else
+            failed(x, "the rule that it calls cannot be read");
+    }
     else if (inner.depth > MAX_DEPTH)
         failed(x, "rules call one another without end");
     else if (n > u->noperand + u->nattr)
