@@ -75,6 +75,7 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
     const gpumem_description *d = &plan->model->d;
     gpumem_result r;
     gm_symbols symbols;
+    gpumem_error own = {0};
     gpumem_status s;
     if (plan->walk.rules == NULL || !plan->complete)
         return plan->walk.rules && *plan->warning ? gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "%s", plan->warning)
@@ -91,8 +92,12 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
     gm_symbols_know(&symbols);
     w.live = always(plan, &r);
     job.flags |= GM_WALK_WHOLE;
-    s = gm_walk_run(&job, &symbols, &to, err);
-    return w.ended ? GPUMEM_OK : s;
+    s = gm_walk_run(&job, &symbols, &to, &own);
+    if (w.ended) /* which is no error */
+        return GPUMEM_OK;
+    if (s != GPUMEM_OK && err)
+        *err = own;
+    return s;
 }
 
 /* ---- the peak ---- */

@@ -275,9 +275,10 @@ void gm_list_add(gm_tape *t, uint32_t list, uint32_t tv)
 
 void gm_list_unref(gm_tape *t, uint32_t list)
 {
-    gm_list l = t->list[list];
-    if (--t->list[list].refs)
+    gm_list l;
+    if (list == GM_NONE || --t->list[list].refs)
         return;
+    l = t->list[list];
     t->list[list].one = NULL;
     t->list[list].n = 0;
     for (uint32_t i = 0; i < l.n; i++) {

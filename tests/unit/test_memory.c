@@ -29,6 +29,26 @@ static gpumem_host *open_host(void)
     return h;
 }
 
+static int count_event(void *self, const gpumem_event *e)
+{
+    unsigned long long *n = self;
+    n[0]++;
+    n[1] = n[1] * 31 + e->live;
+    return 0;
+}
+
+/* The walk once more, told event by event, and its highest moment. */
+static void note_walk(const gpumem_plan *plan, const gpumem_point *point)
+{
+    unsigned long long n[2] = {0, 0};
+    gpumem_moment moment;
+    gpumem_share share[4];
+    if (!gpumem_plan_walks(plan) || gpumem_plan_request(plan)->mode != GPUMEM_MODE_TRAINING || error.status != GPUMEM_OK)
+        return;
+    if (gpumem_plan_trace(plan, point, count_event, n, &error) == GPUMEM_OK && gpumem_plan_peak(plan, point, &moment, share, 4, &error) == GPUMEM_OK)
+        note("%llu events, %llx; %u %u %llu\n", n[0], n[1], moment.phase, moment.op, (unsigned long long)moment.bytes);
+}
+
 static void note_plan(const gpumem_plan *plan)
 {
     gpumem_result r;
@@ -42,6 +62,9 @@ static void note_plan(const gpumem_plan *plan)
         return;
     for (size_t i = 0; i < n; i++)
         note("%s %s %s %s %llu\n", line[i].part, line[i].name, line[i].plugin, line[i].formula, (unsigned long long)r.line[i]);
+    note("%llu %llu %llu %llu %llu %llu\n", (unsigned long long)r.kept, (unsigned long long)r.total, (unsigned long long)r.phase[0], (unsigned long long)r.phase[1],
+         (unsigned long long)r.phase[2], (unsigned long long)r.cache);
+    note_walk(plan, &point);
     n = gpumem_plan_plugins(plan, &used);
     for (size_t i = 0; i < n; i++)
         note("%s %s %s\n", used[i].id, used[i].version, used[i].path);
@@ -96,6 +119,16 @@ static void estimate(const char *json, const char *set_name, gpumem_request requ
 static void training(void) { estimate(LLAMA, "default", (gpumem_request){0}, "layers.(1|2).*norm"); }
 static void mixture(void) { estimate("{\"model_type\": \"deepseek_v3\", \"architectures\": [\"Nobody\"]}", "default", (gpumem_request){.optimizer = "adafactor"}, NULL); }
 static void patterned(void) { estimate("{\"model_type\": \"gemma2\", \"num_hidden_layers\": 8}", "classic", (gpumem_request){.mode = GPUMEM_MODE_INFERENCE}, "!embed"); }
+static void checkpointed(void)
+{
+    estimate("{\"model_type\": \"llama\", \"num_hidden_layers\": 2}", "default", (gpumem_request){.checkpointing = true, .precision = "amp-bf16", .attention = "eager"}, NULL);
+}
+static void stepped(void)
+{
+    estimate("{\"model_type\": \"gpt2\", \"n_layer\": 2}", "default", (gpumem_request){.optimizer = "shampoo", .implementation = "for-loop", .only = {1, 8}}, NULL);
+}
+static void remembered(void) { estimate("{\"model_type\": \"gemma2\", \"num_hidden_layers\": 4}", "default", (gpumem_request){.mode = GPUMEM_MODE_INFERENCE}, NULL); }
+static void looping(void) { estimate("{\"model_type\": \"mamba\", \"num_hidden_layers\": 2}", "default", (gpumem_request){.only = {1, 8}}, NULL); }
 static void wrong_value(void) { estimate("{\"model_type\": \"llama\", \"num_attention_heads\": 0}", "default", (gpumem_request){0}, NULL); }
 static void wrong_type(void) { estimate("{\"model_type\": \"lama\"}", "default", (gpumem_request){0}, NULL); }
 static void wrong_optimizer(void) { estimate(LLAMA, "default", (gpumem_request){.optimizer = "adamv"}, NULL); }
@@ -190,6 +223,7 @@ static void cases(void)
 
 static const struct { const char *name; void (*use)(void); gpumem_status status; } uses[] = {
     {"training", training, GPUMEM_OK}, {"mixture", mixture, GPUMEM_OK}, {"patterned", patterned, GPUMEM_OK},
+    {"checkpointed", checkpointed, GPUMEM_OK}, {"stepped", stepped, GPUMEM_OK}, {"remembered", remembered, GPUMEM_OK}, {"looping", looping, GPUMEM_OK},
     {"wrong value", wrong_value, GPUMEM_ECONFIG}, {"wrong type", wrong_type, GPUMEM_EMODEL}, {"wrong optimizer", wrong_optimizer, GPUMEM_EUNKNOWN},
     {"wrong pattern", wrong_pattern, GPUMEM_EINVAL}, {"broken JSON", broken_json, GPUMEM_ESYNTAX}, {"catalogue", catalogue, GPUMEM_OK},
     {"unknown model", unknown_model, GPUMEM_EMODEL}, {"cards", cards, GPUMEM_EUNKNOWN}, {"list", list, GPUMEM_OK}, {"show", show, GPUMEM_OK},
@@ -221,6 +255,7 @@ static size_t differs(const char *a, const char *b)
 
 START_TEST(refusals)
 {
+    const char *each = getenv("GM_EACH"); /* a use: really each of its allocations */
     static char whole[sizeof answer];
     static gpumem_error said;
     unsigned long n, step, runs = 0, nomem = 0, otherwise = 0, unharmed = 0;
@@ -231,7 +266,7 @@ START_TEST(refusals)
     ck_assert(length < sizeof answer);
     strcpy(whole, answer);
     said = error;
-    step = allocator_calls / 400 + 1; /* the same code asks again and again */
+    step = each && strcmp(each, uses[_i].name) == 0 ? 1 : allocator_calls / 400 + 1; /* the same code asks again and again */
     for (n = 1;; n += step, runs++) {
         run(use, n);
         if (!allocator_refused)
