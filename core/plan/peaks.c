@@ -104,7 +104,7 @@ static void group_atoms(collector *c, const gm_tape *t)
 /* Does the surplus pay for what is missing?  A product is at least as large as one that divides it. */
 static bool pays(const collector *c, const int64_t *a, const int64_t *b, int64_t rounding)
 {
-    int64_t left[MAX_GROUPS], missing;
+    int64_t left[MAX_GROUPS] = {0}, missing;
     bool lacking = false;
     for (uint32_t g = 0; g < c->ngroup; g++) {
         left[g] = a[g] - b[g];

@@ -20,11 +20,17 @@ static uint64_t bytes_of(const teller *w, const gm_tape *t, uint32_t atom)
     return (n + r - 1) / r * r;
 }
 
+/* Whether the walk ends here; of what no rule fits the description goes on. */
+static bool given_up(const gm_tape *t)
+{
+    return t->failed && t->status != GPUMEM_EINVAL;
+}
+
 static void tell(teller *w, gm_tape *t, uint32_t storage, int sign)
 {
     const gm_storage *s = &t->storage[storage];
     gpumem_event e = {w->phase, sign, s->is, t->label, t->position, s->label, bytes_of(w, t, s->atom), 0};
-    if (w->ended)
+    if (w->ended || given_up(t))
         return;
     w->live = sign > 0 ? w->live + e.bytes : sign < 0 ? w->live - e.bytes : w->live;
     e.live = w->live;
@@ -48,7 +54,7 @@ static void reached(void *self, gm_tape *t, int at)
 {
     teller *w = self;
     gpumem_event e = {.phase = w->phase, .op = GPUMEM_NONE, .maker = GPUMEM_NONE, .position = t->position, .live = w->live};
-    if (w->ended || at == GM_AT_RETURNED)
+    if (w->ended || given_up(t) || at == GM_AT_RETURNED)
         return;
     w->ended = w->each(w->self, &e) != 0;
     w->phase = w->phase & GPUMEM_INFERENCE ? GPUMEM_DECODE : GPUMEM_BACKWARD;

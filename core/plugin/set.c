@@ -107,7 +107,7 @@ gpumem_status gm_set_quantization(const gpumem_set *set, const gm_value *config,
                                   const char **precision, const gm_value **keep, gpumem_error *err)
 {
     const gm_value *id = NULL;
-    gpumem_status s;
+    gpumem_status s = GPUMEM_OK;
     *quantization = *keep = NULL;
     *precision = NULL;
     if (set->at == NULL || (s = look(set, arena, config, set->at, GM_IS(GM_MAP), "at", quantization, err)) != GPUMEM_OK || *quantization == NULL)

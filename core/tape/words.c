@@ -19,7 +19,7 @@ bool gm_word_takes(unsigned word, unsigned n)
 {
     const char *takes = gm_word_at(word)->takes;
     size_t all = strlen(takes), most = all - (strchr(takes, '|') != NULL);
-    return n >= strcspn(takes, "|") && n <= (takes[all - 1] == '*' ? GM_WORD_ARGS : most);
+    return n >= strcspn(takes, "|") && n <= (all && takes[all - 1] == '*' ? GM_WORD_ARGS : most);
 }
 
 /* Is each argument what the word takes there?  What the first that is not should be; NULL: all are. */
