@@ -250,7 +250,7 @@ static gpumem_status softcap(gpumem_emit *e, const char *name, uint32_t x, uint3
     static const uint8_t kind[] = {GPUMEM_OP_SCALE, GPUMEM_OP_ACT, GPUMEM_OP_SCALE};
     for (unsigned i = 0; i < 3; i++) {
         out[0] = gpumem_emit_same(e, name, x);
-        gpumem_emit_op(e, kind[i], kind[i] == GPUMEM_OP_ACT ? GPUMEM_ACT_TANH : 0, name, 1, &x, 1, out);
+        gpumem_emit_op(e, kind[i], kind[i] == GPUMEM_OP_ACT ? "tanh" : NULL, name, 1, &x, 1, out);
         x = out[0];
     }
     return (gpumem_status)e->status;

@@ -42,6 +42,8 @@ static const char *op_wrong(const gpumem_emit *e, uint32_t i)
         return "an operator's name is outside of the string table";
     if (op->kind >= GPUMEM_OP_END && op->kind != GPUMEM_OP_OTHER)
         return "an operator has a kind that there is not";
+    if (op->variant != GPUMEM_NONE && !name_ok(e, op->variant))
+        return "an operator's variant is outside of the string table";
     if (n > GPUMEM_MAX_OPERANDS || op->operand > e->noperand || n > e->noperand - op->operand)
         return "an operator has too many operands";
     for (uint32_t k = 0; k < n; k++)

@@ -702,7 +702,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
                (plan->request.accumulation > 1 || p->gathers ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache || plan->block ? 0u : GM_WALK_CACHE) |
                (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
-    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER, rule, &own);
+    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER ? "eager" : "flash", rule, &own);
     if (s == GPUMEM_OK)
         drop_unread(p, w);
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {

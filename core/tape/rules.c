@@ -7,10 +7,10 @@
 
 #define MAX_NAMES 64 /* in a rule */
 
-enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_PAST, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED, E_FITS };
+enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_VARIED, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_LAST_ONLY, E_PAST, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED, E_FITS };
 enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
 
-typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; uint32_t arg[GM_WORD_ARGS]; } expression;
+typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; const char *varied; /* number: its length */ uint32_t arg[GM_WORD_ARGS]; } expression;
 enum { S_BIND, S_RETURN, S_DROP, S_ONCE };
 typedef struct statement { /* when: GM_NONE always; turns: GM_NONE once; many: bits, names of lists */
     uint8_t kind, nnames;
@@ -180,6 +180,14 @@ static uint32_t named(parser *p, const char *s, size_t n)
         {"has", E_HAS, 0, 1}, {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2},
         {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"described_in", E_DESCRIBED_IN, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}, {"fits", E_FITS, 0, 2}};
     uint32_t slot = slot_of(p, s, n, false), at;
+    if (n > 1 && s[n - 1] == '.' && take(p, "*(")) {
+        at = node(p, E_VARIED);
+        if (at == GM_NONE || !args(p, at, ")"))
+            return GM_NONE;
+        p->r->e[at].varied = s;
+        p->r->e[at].number = (int64_t)n - 1;
+        return at;
+    }
     if (slot < MAX_NAMES)
         p->rule->read |= UINT64_C(1) << slot;
     if (p->p < p->end && *p->p == '(') {
@@ -712,6 +720,23 @@ static bool binary(run *x, const expression *e, gm_arg *out)
 
 static unsigned enter(run *x, uint32_t rule, unsigned n, gm_arg *arg, uint32_t *out);
 
+/* NAME.*: the rule NAME.VARIANT of the operator that runs, else the rule NAME. */
+static uint32_t varied(run *x, const expression *e)
+{
+    char name[128];
+    gpumem_error err = {0};
+    uint32_t at = GM_NONE;
+    for (int i = x->t->variant ? 0 : 1; i < 2 && at == GM_NONE && err.status == GPUMEM_OK; i++) {
+        snprintf(name, sizeof name, "%.*s%s%.60s", (int)(e->number < 60 ? e->number : 60), e->varied, i ? "" : ".", i ? "" : x->t->variant);
+        at = gm_rules_find(x->r, name, &err);
+    }
+    if (err.status == GPUMEM_ENOMEM)
+        gm_tape_fail(x->t, GPUMEM_ENOMEM, err.message);
+    else if (at == GM_NONE)
+        failed(x, "there is no rule for this operator's variant");
+    return at;
+}
+
 /* moved: a turn of a loop, whose rule is given what it binds again; or NULL. */
 static unsigned call(run *x, const expression *e, const statement *moved, uint32_t *out)
 {
@@ -743,8 +768,7 @@ static unsigned call(run *x, const expression *e, const statement *moved, uint32
                         memset(&x->v[moved->name[k]], 0, sizeof old);
                         drop(x->t, &old);
                     }
-            nout = enter(x, e->at, n, a, out); /* takes its arguments */
-            return nout;
+            return enter(x, e->kind == E_RULE ? e->at : varied(x, e), n, a, out); /* takes its arguments */
         }
     }
     while (n-- > 0)
@@ -778,6 +802,7 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         return true;
     case E_WORD:
     case E_RULE:
+    case E_VARIED:
         n = call(x, &e, NULL, made);
         if (n == 0 && !x->t->stop)
             failed(x, "a word that makes nothing is used as a value");
@@ -958,7 +983,7 @@ static bool bind(run *x, const statement *s, uint32_t loop, bool turn)
     uint32_t made[GM_WORD_OUTS];
     unsigned n;
     gm_arg v, old;
-    if (e.kind != E_WORD && e.kind != E_RULE) {
+    if (e.kind != E_WORD && e.kind != E_RULE && e.kind != E_VARIED) {
         if (!eval(x, s->value, &v))
             return false;
         if (s->nnames == 0) {
@@ -1040,7 +1065,7 @@ static unsigned body(run *x, uint32_t *out)
             continue;
         if (s.kind == S_RETURN && s.value != GM_NONE) {
             const expression e = x->r->e[s.value];
-            if (e.kind != E_WORD && e.kind != E_RULE) {
+            if (e.kind != E_WORD && e.kind != E_RULE && e.kind != E_VARIED) {
                 gm_arg v;
                 if (!eval(x, s.value, &v))
                     return 0;
@@ -1119,8 +1144,14 @@ static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *ou
     gpumem_error err;
     bound names;
     run inner = {x->r, x->t, at, names.v, x->depth + 1, 0, x->nmeta, x->meta};
-    rule *u = &x->r->rule[at];
+    rule *u;
     unsigned nout = 0;
+    if (at == GM_NONE) {
+        for (unsigned i = 0; i < n; i++)
+            drop(x->t, &arg[i]);
+        return 0;
+    }
+    u = &x->r->rule[at];
     memset(&names, 0, sizeof names);
     memset(&err, 0, sizeof err);
     if (u->parsed ? u->bad : !parse(x->r, u, &err)) {
@@ -1131,8 +1162,8 @@ static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *ou
     }
     else if (inner.depth > MAX_DEPTH)
         failed(x, "rules call one another without end");
-    else if (n > u->noperand + u->nattr)
-        failed(x, "a rule is given too many arguments");
+    else if (n > u->noperand + u->nattr || n < u->needed)
+        failed(x, "a rule is given too few or too many arguments");
     u = &x->r->rule[at];
     for (unsigned i = 0; i < n; i++) {
         if (x->t->failed || i >= MAX_NAMES)

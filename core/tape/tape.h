@@ -127,6 +127,7 @@ struct gm_tape {
     uint8_t turn;
     bool whole; /* loops are walked turn by turn where their number is known */
 
+    const char *variant;      /* of the operator that runs, or NULL: NAME.* in a rule */
     uint32_t label, position; /* of what is made now; of the block that runs */
     int32_t rep;
     bool in_backward;

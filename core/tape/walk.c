@@ -270,6 +270,7 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
     if (o->kind == GPUMEM_OP_LOSS && !(w->job->flags & GM_WALK_TRAIN))
         return;
     w->t.label = op;
+    w->t.variant = o->variant == GPUMEM_NONE ? NULL : w->d->string + o->variant;
     for (unsigned i = 0; i < o->nin; i++)
         tv[i] = operand(w, in[i]);
     for (unsigned i = 0; i < o->nout; i++)
@@ -740,63 +741,28 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
 
 /* ---- rules ---- */
 
-/* A rule for how scores are computed, with or without a kernel: attention.alibi, attention.narrow.eager; else attention.eager. */
-static uint32_t attention_rule(gm_rules *rules, const gpumem_op *op, bool eager, gpumem_error *err)
+/* KIND.VARIANT.WAY, KIND.VARIANT, KIND.WAY, KIND: the first of them that there is; way: how attention runs. */
+static uint32_t rule_of(gm_rules *rules, const gpumem_description *d, const gpumem_op *op, const char *way, gpumem_error *err)
 {
-    static const char *const scores[] = {NULL, "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", "scaled"};
-    const char *way = eager ? "eager" : "flash", *variant = op->variant < sizeof scores / sizeof *scores ? scores[op->variant] : NULL;
-    char name[64];
+    const char *kind = op->kind == GPUMEM_OP_OTHER ? d->string + op->name : gpumem_op_name(op->kind);
+    const char *variant = op->variant == GPUMEM_NONE ? NULL : d->string + op->variant;
+    const char *const parts[4][2] = {{variant, way}, {variant, NULL}, {way, NULL}, {NULL, NULL}};
+    unsigned end = variant && op->rule != GPUMEM_NONE ? 2 : 4; /* its own comes before those of all variants */
     uint32_t rule = GM_NONE;
-    if (variant) {
-        snprintf(name, sizeof name, "attention.%s.%s", variant, way);
+    for (unsigned i = variant ? 0 : 2; i < end && rule == GM_NONE && err->status == GPUMEM_OK; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%.40s%s%.40s%s%.40s", kind, parts[i][0] ? "." : "", parts[i][0] ? parts[i][0] : "", parts[i][1] ? "." : "", parts[i][1] ? parts[i][1] : "");
         rule = gm_rules_find(rules, name, err);
-        snprintf(name, sizeof name, "attention.%s", variant);
-        if (rule == GM_NONE && err->status == GPUMEM_OK)
-            rule = gm_rules_find(rules, name, err);
     }
-    snprintf(name, sizeof name, "attention.%s", way);
-    return rule == GM_NONE && err->status == GPUMEM_OK ? gm_rules_find(rules, name, err) : rule;
+    return rule;
 }
 
-static const char *variant_of(const gpumem_op *op)
-{
-    static const char *const linear[] = {NULL, "conv1d"};
-    static const char *const norm[] = {"llama", "gemma", "t5", "gated", "plain", "late", "wide"};
-    static const char *const rotary[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "pairs_wide"};
-    static const char *const split[] = {NULL, "heads", "picked", "quarters", "gated", "shared"}, *const view[] = {NULL, "heads_first"}, *const table[] = {NULL, "rows", "halved", "complex"};
-    static const char *const act[] = {"silu", "gelu", "gelu_new", "relu", "relu2", "sigmoid", "tanh", "exp", "softplus", "swiglu_limited", "gelu_by_hand", "xielu"};
-    static const char *const router[] = {"softmax", "softmax_top", "deepseek", "mixer"}, *const loss[] = {"causal", "plain", "masked"};
-    static const char *const scan[] = {"mamba", "mamba2", "delta", "lightning", "mlstm", "wkv", "rglru", "kda"};
-#define AT(list) (op->variant < sizeof list / sizeof *list ? list[op->variant] : NULL)
-    switch (op->kind) {
-    case GPUMEM_OP_LINEAR: return AT(linear);
-    case GPUMEM_OP_RMSNORM:
-    case GPUMEM_OP_LAYERNORM: return AT(norm);
-    case GPUMEM_OP_ROTARY: return AT(rotary);
-    case GPUMEM_OP_SPLIT: return AT(split);
-    case GPUMEM_OP_VIEW: return AT(view);
-    case GPUMEM_OP_ROTARY_TABLE: return AT(table);
-    case GPUMEM_OP_ACT: return AT(act);
-    case GPUMEM_OP_ROUTE: return AT(router);
-    case GPUMEM_OP_LOSS: return AT(loss);
-    case GPUMEM_OP_SCAN: return AT(scan);
-    default: return NULL;
-    }
-#undef AT
-}
-
-gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool eager, uint32_t *rule, gpumem_error *err)
+gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, const char *way, uint32_t *rule, gpumem_error *err)
 {
     for (uint32_t i = 0; i < d->nop; i++) {
         const gpumem_op *op = &d->op[i];
-        const char *kind = gpumem_op_name(op->kind), *variant = variant_of(op);
-        char name[96];
         gpumem_error own = {0};
-        if (op->kind == GPUMEM_OP_OTHER)
-            snprintf(name, sizeof name, "%.90s", d->string + op->name);
-        else
-            snprintf(name, sizeof name, variant ? "%s.%s" : "%s", kind ? kind : "", variant);
-        rule[i] = op->kind == GPUMEM_OP_ATTENTION ? attention_rule(rules, op, eager, &own) : gm_rules_find(rules, name, &own);
+        rule[i] = rule_of(rules, d, op, way, &own);
         if (rule[i] == GM_NONE && own.status == GPUMEM_OK && op->rule != GPUMEM_NONE)
             rule[i] = gm_rules_add(rules, d->string + op->name, d->string + op->rule, &own);
         if (rule[i] == GM_NONE && own.status != GPUMEM_OK) {

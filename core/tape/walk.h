@@ -33,6 +33,6 @@ typedef struct gm_walk_listener {
 
 /* symbols: with what is known of them.  The tape's labels are operators. */
 gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, const gm_walk_listener *listener, gpumem_error *err);
-/* The rules of all operators; GM_NONE for one that has none. */
-gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, bool eager, uint32_t *rule, gpumem_error *err);
+/* The rules of all operators; GM_NONE for one that has none; way: eager or flash. */
+gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, const char *way, uint32_t *rule, gpumem_error *err);
 #endif

@@ -23,6 +23,15 @@ static inline int choice_of(const gpumem_args *a, unsigned p, const char *const 
     return -1;
 }
 
+/* The same as a word itself; NULL: not one of them. */
+static inline const char *word_of(const gpumem_args *a, unsigned p, const char *const *list)
+{
+    int i = choice_of(a, p, list);
+    return i < 0 ? NULL : list[i];
+}
+
+static inline int is_word(const char *a, const char *b) { return strcmp(a, b) == 0; }
+
 /* A probability in 1/1000000; null is 0; GPUMEM_NONE: out of range. */
 static inline uint32_t probability_of(const gpumem_args *a, unsigned p)
 {
@@ -179,7 +188,7 @@ static inline void state(gpumem_emit *e, const char *name, uint32_t x, unsigned 
 
 /* ---- operators ---- */
 
-static inline gpumem_op *operate(gpumem_emit *e, unsigned kind, unsigned variant, const char *name, uint32_t a, uint32_t b, uint32_t out)
+static inline gpumem_op *operate(gpumem_emit *e, unsigned kind, const char *variant, const char *name, uint32_t a, uint32_t b, uint32_t out)
 {
     uint32_t in[2];
     in[0] = a;
@@ -201,7 +210,7 @@ static inline uint32_t linear(gpumem_emit *e, const char *module, unsigned famil
     if (flags & LINEAR_BIAS)
         in[2] = vector(e, module, "bias", GPUMEM_FAMILY_BIAS, out);
     y = gpumem_emit_like(e, *module ? module : "y", x, out);
-    gpumem_emit_op(e, GPUMEM_OP_LINEAR, transposed ? GPUMEM_LINEAR_CONV1D : GPUMEM_LINEAR_PLAIN, *module ? module : "linear", 3, in, 1, &y);
+    gpumem_emit_op(e, GPUMEM_OP_LINEAR, transposed ? "conv1d" : NULL, *module ? module : "linear", 3, in, 1, &y);
     return y;
 }
 
@@ -282,17 +291,15 @@ static inline uint32_t dropout(gpumem_emit *e, const char *name, uint32_t x, uin
     return y;
 }
 
-/* Position p's style of RMS norms in enum gpumem_norm; -1: there is none of this name. */
+/* Position p's style of RMS norms; NULL: there is none of this name. */
 #define RMS_STYLE_NAMES "llama, gemma, t5, late, wide"
-static inline int rms_style_of(const gpumem_args *a, unsigned p)
+static inline const char *rms_style_of(const gpumem_args *a, unsigned p)
 {
     static const char *const styles[] = {"llama", "gemma", "t5", "late", "wide", NULL};
-    static const uint8_t norm[] = {GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5, GPUMEM_NORM_LATE, GPUMEM_NORM_WIDE};
-    int i = choice_of(a, p, styles);
-    return i < 0 ? i : norm[i];
+    return word_of(a, p, styles);
 }
 
-static inline uint32_t rmsnorm(gpumem_emit *e, const char *module, uint32_t x, gpumem_dim width, unsigned style, int affine)
+static inline uint32_t rmsnorm(gpumem_emit *e, const char *module, uint32_t x, gpumem_dim width, const char *style, int affine)
 {
     uint32_t w = affine ? vector(e, module, "weight", GPUMEM_FAMILY_NORM, width) : GPUMEM_NONE;
     uint32_t y = gpumem_emit_same(e, *module ? module : "normed", x);
@@ -307,26 +314,26 @@ static inline uint32_t binary(gpumem_emit *e, unsigned kind, const char *name, u
     return y;
 }
 
-/* Activation functions by their names in transformers/activations.py; GPUMEM_NONE: not known. */
-static inline uint32_t activation_of(const char *name)
+/* Activation functions by their names in transformers/activations.py; NULL: not known. */
+static inline const char *activation_of(const char *name)
 {
-    static const struct { const char *name; uint32_t act; } table[] = {
-        {"silu", GPUMEM_ACT_SILU}, {"swish", GPUMEM_ACT_SILU}, {"gelu", GPUMEM_ACT_GELU}, {"gelu_pytorch_tanh", GPUMEM_ACT_GELU},
-        {"gelu_python", GPUMEM_ACT_GELU_NEW}, {"gelu_python_tanh", GPUMEM_ACT_GELU_NEW}, {"gelu_new", GPUMEM_ACT_GELU_NEW},
-        {"gelu_fast", GPUMEM_ACT_GELU_NEW}, {"gelu_accurate", GPUMEM_ACT_GELU_NEW}, {"gelu_10", GPUMEM_ACT_GELU},
-        {"quick_gelu", GPUMEM_ACT_GELU}, {"relu", GPUMEM_ACT_RELU}, {"relu6", GPUMEM_ACT_RELU}, {"relu2", GPUMEM_ACT_RELU2},
-        {"sigmoid", GPUMEM_ACT_SIGMOID}, {"tanh", GPUMEM_ACT_TANH}, {"mish", GPUMEM_ACT_SILU}, {"hardswish", GPUMEM_ACT_SILU},
-        {"leaky_relu", GPUMEM_ACT_SILU}, {"xielu", GPUMEM_ACT_SILU}, {"swiglu_limited", GPUMEM_ACT_SWIGLU_LIMITED},
-        {"gelu_by_hand", GPUMEM_ACT_GELU_BY_HAND},
+    static const struct { const char *name, *act; } table[] = {
+        {"silu", "silu"}, {"swish", "silu"}, {"gelu", "gelu"}, {"gelu_pytorch_tanh", "gelu"},
+        {"gelu_python", "gelu_new"}, {"gelu_python_tanh", "gelu_new"}, {"gelu_new", "gelu_new"},
+        {"gelu_fast", "gelu_new"}, {"gelu_accurate", "gelu_new"}, {"gelu_10", "gelu"},
+        {"quick_gelu", "gelu"}, {"relu", "relu"}, {"relu6", "relu"}, {"relu2", "relu2"},
+        {"sigmoid", "sigmoid"}, {"tanh", "tanh"}, {"mish", "silu"}, {"hardswish", "silu"},
+        {"leaky_relu", "silu"}, {"xielu", "silu"}, {"swiglu_limited", "swiglu_limited"},
+        {"gelu_by_hand", "gelu_by_hand"},
     };
     for (size_t i = 0; i < COUNT(table); i++)
         if (strcmp(table[i].name, name) == 0)
             return table[i].act;
-    return GPUMEM_NONE;
+    return NULL;
 }
 #define UNKNOWN_ACT "the activation function is none of those in transformers/activations.py that gpumem knows"
 
-static inline uint32_t activate(gpumem_emit *e, uint32_t x, uint32_t act)
+static inline uint32_t activate(gpumem_emit *e, uint32_t x, const char *act)
 {
     uint32_t y = gpumem_emit_same(e, "act", x);
     operate(e, GPUMEM_OP_ACT, act, "act", x, GPUMEM_NONE, y);
@@ -336,7 +343,8 @@ static inline uint32_t activate(gpumem_emit *e, uint32_t x, uint32_t act)
 /* down(act(gate(x)) * up(x)), or down(act(up(x))). */
 typedef struct mlp_spec {
     gpumem_dim width, out;
-    uint32_t act, dropout;
+    const char *act;
+    uint32_t dropout;
     unsigned flags; /* LINEAR_... */
     int gated, fused, down_norm; /* fused: one matrix for gate and up */
     int learned_act; /* xielu: two parameters and two buffers */
@@ -357,7 +365,7 @@ static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x,
         in[3] = gpumem_emit_tensor(e, join(e, s, module, "act_fn.beta"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
         in[4] = gpumem_emit_tensor(e, join(e, s, module, "act_fn.eps"), GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 0, NULL);
         y = gpumem_emit_same(e, "act", in[0]);
-        gpumem_emit_op(e, GPUMEM_OP_ACT, GPUMEM_ACT_XIELU, "act", 5, in, 1, &y);
+        gpumem_emit_op(e, GPUMEM_OP_ACT, "xielu", "act", 5, in, 1, &y);
         return y;
     }
     if (!m->gated)
@@ -390,7 +398,7 @@ static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t
     char s[PATH_ROOM];
     uint32_t y = mlp_inner(e, module, x, m);
     if (m->down_norm)
-        y = rmsnorm(e, join(e, s, module, "ffn_sub_norm"), y, m->width, GPUMEM_NORM_LLAMA, 1);
+        y = rmsnorm(e, join(e, s, module, "ffn_sub_norm"), y, m->width, "llama", 1);
     y = dropout(e, "dropout", y, m->dropout);
     if (m->held)
         hold(e, y, GPUMEM_LIVES_BLOCK);

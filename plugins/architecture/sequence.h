@@ -51,7 +51,7 @@ static inline void keeps(gpumem_emit *e)
 }
 
 typedef struct scan_spec {
-    unsigned variant; /* enum gpumem_scan */
+    const char *variant;
     uint64_t heads, rows, columns, groups, chunk;
 } scan_spec;
 
@@ -88,7 +88,7 @@ static inline uint32_t gate_norm(gpumem_emit *e, const char *module, uint32_t y,
     in[1] = vector(e, module, "weight", GPUMEM_FAMILY_NORM, extent(all, GPUMEM_AXIS_NONE));
     in[2] = gate;
     out = gpumem_emit_same(e, "gated", y);
-    op = gpumem_emit_op(e, GPUMEM_OP_RMSNORM, GPUMEM_NORM_GATED, module, 3, in, 1, &out);
+    op = gpumem_emit_op(e, GPUMEM_OP_RMSNORM, "gated", module, 3, in, 1, &out);
     if (op) {
         op->attr[0] = (uint32_t)width;
         op->attr[1] = (uint32_t)before;

@@ -138,29 +138,29 @@ typedef struct gpumem_tensor {
 } gpumem_tensor;
 
 /* Operators of the reference implementation; grows at the tail.  Operands: inputs, then outputs.  What autograd keeps
- * of each, and what exists while it runs, is the activation plugin's to say.  attr[] by kind:
- *   RMSNORM, LAYERNORM  variant: enum gpumem_norm
- *   ROTARY              in: x..., cos, sin; variant: enum gpumem_rotary; attr: [0] rotated width, [1] width of a head, [2] 1 if there is no part that is not rotated
+ * of each, and what exists while it runs, is the activation plugin's to say, by a rule for the kind and the variant: a
+ * name that the component gives, of one of its rules (docs/rules.md).  attr[] by kind:
+ *   ROTARY              in: x..., cos, sin; attr: [0] rotated width, [1] width of a head, [2] 1 if there is no part that is not rotated
  *   VIEW                attr: [0] heads that the last dimension is parted into, or 0, [1] 1: all dimensions but the last become one
  *   ATTENTION           in: q, k, v [, bias] [, sinks]; attr: [0] heads, [1] kv heads, [2] q and k width, [3] v width,
  *                       [4] window or 0, [5] causal, [6] 1 if soft capped, [7] dropout in 1/1000000
  *   EMBED, SCALE        attr[0]: 1 if the result is what the model's own embedding of tokens returns
- *   ACT                 variant: enum gpumem_act
+ *   ACT                 variant: the function, as in transformers/activations.py
  *   CAST                attr[0]: 1 if nothing changes but how long it is held
  *   DROPOUT             attr[0]: probability in 1/1000000
- *   ROUTE               in: x, W [, bias]; out: weights, indices [, logits]; variant: enum gpumem_router; attr: [0] experts,
+ *   ROUTE               in: x, W [, bias]; out: weights, indices [, logits]; attr: [0] experts,
  *                       [1] top, [2] groups or 0, [3] groups that are kept, [4] 1: weights are divided by their sum, [5] logits:
  *                       0 as the operands, 1 cast to fp32, 2 of fp32 operands, [6] 1: weights are scaled, [7] 1: they stay fp32
- *   EXPERTS             in: x, weights, indices, up, down [, second up] [, up bias] [, down bias]; attr: [0] experts, [1] top,
- *                       [2] enum gpumem_act, [3] 1: gate and up are parts of one product, [4] 1: matrices are [expert, in, out],
- *                       [5] 1: those of all experts are one matrix
+ *   EXPERTS             in: x, weights, indices, up, down [, second up] [, up bias] [, down bias]; variant: as of ACT; attr: [0] experts,
+ *                       [1] top, [2] 1: gate and up are parts of one product, [3] 1: matrices are [expert, in, out],
+ *                       [4] 1: those of all experts are one matrix
  *   GROUPED_LINEAR      in: rows, W [, bias], offsets
  *   SPLIT, CONCAT       over the last dimension
  *   CONV                causal, each channel by itself, in: x, W [, bias]; attr[0]: tokens that it sees
- *   SCAN                a recurrence over the tokens, in: what its step reads; variant: enum gpumem_scan; attr: [0] heads,
+ *   SCAN                a recurrence over the tokens, in: what its step reads; attr: [0] heads,
  *                       [1] and [2] extents of a head's state, [3] groups that share keys, [4] tokens at once, or 0
  *   CACHE               in: keys and values [, more] of these tokens; out: those of all tokens so far; attr: [0] window or 0, [1] heads
- *   LOSS                in: logits, labels; variant: enum gpumem_loss */
+ *   LOSS                in: logits, labels */
 enum {
     GPUMEM_OP_LINEAR, GPUMEM_OP_EMBED, GPUMEM_OP_RMSNORM, GPUMEM_OP_LAYERNORM, GPUMEM_OP_ROTARY, GPUMEM_OP_ATTENTION,
     GPUMEM_OP_ACT, GPUMEM_OP_MUL, GPUMEM_OP_ADD, GPUMEM_OP_SCALE, GPUMEM_OP_DROPOUT, GPUMEM_OP_SOFTMAX,
@@ -171,39 +171,13 @@ enum {
     GPUMEM_OP_END,
     GPUMEM_OP_OTHER = 255 /* a component's own: it brings its rule */
 };
-enum gpumem_norm { GPUMEM_NORM_LLAMA, GPUMEM_NORM_GEMMA, GPUMEM_NORM_T5, GPUMEM_NORM_GATED, GPUMEM_NORM_PLAIN, GPUMEM_NORM_LATE, GPUMEM_NORM_WIDE };
-enum gpumem_rotary {
-    GPUMEM_ROTARY_HALF, GPUMEM_ROTARY_CAT, GPUMEM_ROTARY_INTERLEAVE, GPUMEM_ROTARY_PARTS, GPUMEM_ROTARY_EACH, GPUMEM_ROTARY_BOTH, GPUMEM_ROTARY_PAIRS,
-    GPUMEM_ROTARY_WIDE, GPUMEM_ROTARY_BACK, GPUMEM_ROTARY_TOKENS, GPUMEM_ROTARY_HALVES, GPUMEM_ROTARY_COMPLEX, GPUMEM_ROTARY_HALF_FP32,
-    GPUMEM_ROTARY_PAIRS_WIDE
-};
-enum gpumem_linear { GPUMEM_LINEAR_PLAIN, GPUMEM_LINEAR_CONV1D /* weight [in, out] */ };
-enum gpumem_split { GPUMEM_SPLIT_PARTS, GPUMEM_SPLIT_HEADS /* of each head, heads first */, GPUMEM_SPLIT_PICKED /* of each head, picked one by one */,
-                    GPUMEM_SPLIT_QUARTERS /* of each quarter of the heads, copied */, GPUMEM_SPLIT_GATED /* of each head; the second is copied */, GPUMEM_SPLIT_SHARED /* queries; the one key and value are copied */ };
-enum gpumem_table { GPUMEM_TABLE_PLAIN, GPUMEM_TABLE_ROWS /* of a table of all positions */, GPUMEM_TABLE_HALVED /* one number for a pair */,
-                    GPUMEM_TABLE_COMPLEX /* the same, cos and sin as one */ };
-enum gpumem_view { GPUMEM_VIEW_PLAIN, GPUMEM_VIEW_HEADS_FIRST };
-/* How scores are computed where no kernel does it: softmax in fp32, as they come, as they come and not cast back, with a bias by position that is added
- * in the product (no kernel can), q and k in fp32 (no kernel can), q and k in fp32 and no kernel was asked for. */
-enum gpumem_scores { GPUMEM_SCORES_PLAIN, GPUMEM_SCORES_NARROW, GPUMEM_SCORES_UNCAST, GPUMEM_SCORES_ALIBI, GPUMEM_SCORES_WIDE, GPUMEM_SCORES_UPCAST, GPUMEM_SCORES_BERT, GPUMEM_SCORES_T5, GPUMEM_SCORES_SCALED /* in place */ };
-enum gpumem_act {
-    GPUMEM_ACT_SILU, GPUMEM_ACT_GELU, GPUMEM_ACT_GELU_NEW, GPUMEM_ACT_RELU, GPUMEM_ACT_RELU2, GPUMEM_ACT_SIGMOID,
-    GPUMEM_ACT_TANH, GPUMEM_ACT_EXP, GPUMEM_ACT_SOFTPLUS, GPUMEM_ACT_SWIGLU_LIMITED /* gpt_oss: clamped, (up + 1) * glu */,
-    GPUMEM_ACT_GELU_BY_HAND /* bloom: small operators both ways, keeps its input alone */,
-    GPUMEM_ACT_XIELU /* in: x, alpha_p, alpha_n, beta, eps */
-};
-enum gpumem_router { GPUMEM_ROUTER_SOFTMAX, GPUMEM_ROUTER_SOFTMAX_TOP, GPUMEM_ROUTER_DEEPSEEK, GPUMEM_ROUTER_MIXER };
-enum gpumem_scan {
-    GPUMEM_SCAN_MAMBA, GPUMEM_SCAN_MAMBA2, GPUMEM_SCAN_DELTA, GPUMEM_SCAN_LIGHTNING, GPUMEM_SCAN_MLSTM, GPUMEM_SCAN_WKV,
-    GPUMEM_SCAN_RGLRU, GPUMEM_SCAN_KDA
-};
-enum gpumem_loss { GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN, GPUMEM_LOSS_MASKED };
 #define GPUMEM_NATTR 8
 #define GPUMEM_MAX_OPERANDS 16 /* inputs and outputs of an operator */
 typedef struct gpumem_op {
     uint32_t name;    /* in the string table */
     uint32_t operand; /* nin inputs, then nout outputs: tensor indices in operand[] from here on */
-    uint8_t kind, variant, nin, nout;
+    uint8_t kind, nin, nout, reserved;
+    uint32_t variant; /* in the string table: which of the kind's rules, or GPUMEM_NONE */
     uint32_t rule;    /* in the string table: the component's own rule, as text (docs/rules.md), used where the activation plugin has none; or GPUMEM_NONE */
     uint32_t step;    /* of its block: what GPUMEM_LIVES_STEP ends with; the host fills it in */
     uint32_t attr[GPUMEM_NATTR];
@@ -337,11 +311,11 @@ static inline uint32_t gpumem_emit_same(gpumem_emit *e, const char *name, uint32
     return gpumem_emit_like(e, name, like, e->tensor[like].dim[e->tensor[like].ndim - 1]);
 }
 
-/* An operator; inputs may be GPUMEM_NONE.  Returns it for attr[] to be set, or NULL. */
-static inline gpumem_op *gpumem_emit_op(gpumem_emit *e, unsigned kind, unsigned variant, const char *name, unsigned nin,
+/* An operator; variant: NULL, or which of its kind's rules; inputs may be GPUMEM_NONE.  Returns it for attr[] to be set, or NULL. */
+static inline gpumem_op *gpumem_emit_op(gpumem_emit *e, unsigned kind, const char *variant, const char *name, unsigned nin,
                                         const uint32_t *in, unsigned nout, const uint32_t *out)
 {
-    uint32_t s = gpumem_emit_string(e, name);
+    uint32_t s = gpumem_emit_string(e, name), v = variant ? gpumem_emit_string(e, variant) : GPUMEM_NONE;
     gpumem_op *op;
     unsigned i;
     if (e->status != GPUMEM_OK)
@@ -355,7 +329,7 @@ static inline gpumem_op *gpumem_emit_op(gpumem_emit *e, unsigned kind, unsigned 
     op->name = s;
     op->operand = e->noperand;
     op->kind = (uint8_t)kind;
-    op->variant = (uint8_t)variant;
+    op->variant = v;
     op->rule = GPUMEM_NONE;
     while (nin && in[nin - 1] == GPUMEM_NONE) /* those at the end need no place */
         nin--;
@@ -389,7 +363,7 @@ static inline uint32_t gpumem_emit_linear(gpumem_emit *e, const char *name, unsi
         in[2] = gpumem_emit_weight(e, s, GPUMEM_FAMILY_BIAS, out, none);
     }
     y = gpumem_emit_like(e, name, x, out);
-    gpumem_emit_op(e, GPUMEM_OP_LINEAR, 0, name, 3, in, 1, &y);
+    gpumem_emit_op(e, GPUMEM_OP_LINEAR, NULL, name, 3, in, 1, &y);
     return e->status == GPUMEM_OK ? y : GPUMEM_NONE;
 }
 

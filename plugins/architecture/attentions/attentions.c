@@ -23,7 +23,7 @@ uint32_t attend(gpumem_emit *e, const attend_spec *s, uint32_t q, uint32_t k, ui
     return copied;
 }
 
-void rotate(gpumem_emit *e, const uint32_t *table, unsigned variant, uint64_t width, uint32_t *q, uint32_t *k)
+void rotate(gpumem_emit *e, const uint32_t *table, const char *variant, uint64_t width, uint32_t *q, uint32_t *k)
 {
     uint32_t in[4], out[2];
     unsigned n = k ? 2 : 1;
@@ -40,7 +40,7 @@ void rotate(gpumem_emit *e, const uint32_t *table, unsigned variant, uint64_t wi
         op->attr[0] = (uint32_t)width;
 }
 
-uint32_t norm_heads(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t width, unsigned style)
+uint32_t norm_heads(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t width, const char *style)
 {
     uint32_t y = by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(width, GPUMEM_AXIS_HEAD_DIM));
     y = rmsnorm(e, name ? name : "", y, extent(width, GPUMEM_AXIS_HEAD_DIM), style, name != NULL);

@@ -119,7 +119,7 @@ static uint32_t compress(gpumem_emit *e, const char *module, uint32_t x, uint64_
     shape[2] = extent(width, GPUMEM_AXIS_HEAD_DIM);
     y = gpumem_emit_tensor(e, "windows", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, shape);
     operate(e, GPUMEM_OP_COMBINE, 0, "windows", kv, GPUMEM_NONE, y);
-    y = rmsnorm(e, join(e, s, module, "kv_norm"), y, shape[2], GPUMEM_NORM_LLAMA, 1);
+    y = rmsnorm(e, join(e, s, module, "kv_norm"), y, shape[2], "llama", 1);
     tables(e, module, rope);
     keep(e, "compressed_keys", x, width, rate);
     return y;
@@ -179,10 +179,10 @@ DESCRIBE(compressed_describe)
         return gpumem_because(args, GPUMEM_EINVAL, "o_groups is more than the width of all heads");
     sinks = vector(e, "", "sinks", GPUMEM_FAMILY_OTHER, extent(s.heads, GPUMEM_AXIS_HEADS));
     y = matrix(e, "q_a_proj", in[0], size_of(args, COMPRESSED_RANK), GPUMEM_AXIS_NONE, 0);
-    y = step(e, rmsnorm(e, "q_a_norm", y, last_of(e, y), GPUMEM_NORM_LLAMA, 1));
-    q = norm_heads(e, NULL, matrix(e, "q_b_proj", y, s.heads * s.dim, GPUMEM_AXIS_HEADS, 0), s.heads, s.dim, GPUMEM_NORM_PLAIN);
-    kv = rmsnorm(e, "kv_norm", matrix(e, "kv_proj", in[0], s.dim, GPUMEM_AXIS_KV_HEADS, 0), width, GPUMEM_NORM_LLAMA, 1);
-    rotate(e, in + 1, GPUMEM_ROTARY_CAT, rope, &q, &kv);
+    y = step(e, rmsnorm(e, "q_a_norm", y, last_of(e, y), "llama", 1));
+    q = norm_heads(e, NULL, matrix(e, "q_b_proj", y, s.heads * s.dim, GPUMEM_AXIS_HEADS, 0), s.heads, s.dim, "plain");
+    kv = rmsnorm(e, "kv_norm", matrix(e, "kv_proj", in[0], s.dim, GPUMEM_AXIS_KV_HEADS, 0), width, "llama", 1);
+    rotate(e, in + 1, "cat", rope, &q, &kv);
     cache(e, "keys", in[0], 1, s.dim, size_of(args, COMPRESSED_WINDOW) > 1 ? size_of(args, COMPRESSED_WINDOW) - 1 : 1);
     if (rate) {
         uint32_t both[2], all = gpumem_emit_same(e, "all_keys", kv); /* those of the compressed tokens are few beside them */
@@ -195,7 +195,7 @@ DESCRIBE(compressed_describe)
         kv = all;
     }
     y = attend(e, &s, q, kv, kv, sinks, in[0]);
-    rotate(e, in + 1, GPUMEM_ROTARY_CAT, rope, &y, NULL);
+    rotate(e, in + 1, "cat", rope, &y, NULL);
     y = grouped_out(args, e, y, s.heads * s.dim);
     out[0] = linear(e, "o_b_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), 0);
     return (gpumem_status)e->status;

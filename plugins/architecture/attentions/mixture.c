@@ -46,7 +46,7 @@ static void route(gpumem_emit *e, uint32_t x, gpumem_dim experts, uint32_t top, 
     in[1] = gpumem_emit_weight(e, "experts.router.layer.weight", GPUMEM_FAMILY_ROUTER, experts, last_of(e, x));
     chosen[0] = step(e, gpumem_emit_like(e, "weights", x, extent(top, GPUMEM_AXIS_NONE)));
     chosen[1] = step(e, of_dtype(e, gpumem_emit_like(e, "indices", x, extent(top, GPUMEM_AXIS_NONE)), GPUMEM_DTYPE_I64));
-    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, GPUMEM_ROUTER_SOFTMAX_TOP, "route", 2, in, 2, chosen);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, "softmax_top", "route", 2, in, 2, chosen);
     if (op) {
         op->attr[0] = experts.size;
         op->attr[1] = top;
@@ -84,7 +84,7 @@ DESCRIBE(mixture_describe)
     y = matrix(e, "kv_proj", in[0], 2 * width, GPUMEM_AXIS_KV_HEADS, 0);
     size[0] = size[1] = extent(width, GPUMEM_AXIS_KV_HEADS);
     split(e, "kv", step(e, y), 2, names, size, part);
-    rotate(e, in + 1, GPUMEM_ROTARY_HALF, s.dim, &q, &part[0]);
+    rotate(e, in + 1, "half", s.dim, &q, &part[0]);
     cache(e, "keys", in[0], kv, s.dim, 0);
     cache(e, "values", in[0], kv, s.dim, 0);
     for (unsigned i = 0; i < 2; i++) {

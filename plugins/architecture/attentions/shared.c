@@ -16,8 +16,8 @@ const gpumem_paramdef shared_keys_params[SHARED_N] = {
 
 DESCRIBE(shared_keys_describe)
 {
-    static const char *const styles[] = {"llama", "gemma", NULL}; /* in the order of enum gpumem_norm */
-    int style = choice_of(args, SHARED_NORM_STYLE, styles);
+    static const char *const styles[] = {"llama", "gemma", NULL};
+    const char *style = word_of(args, SHARED_NORM_STYLE, styles);
     unsigned bias = flag_of(args, SHARED_QKV_BIAS) ? LINEAR_BIAS : 0;
     uint32_t q, k = in[3], v = in[4];
     attend_spec s;
@@ -27,19 +27,19 @@ DESCRIBE(shared_keys_describe)
     s.window = size_or(args, SHARED_WINDOW, 0);
     s.causal = flag_of(args, SHARED_CAUSAL);
     s.dropout = probability_of(args, SHARED_DROPOUT);
-    if (style < 0)
+    if (style == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
     if (s.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
     q = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, bias);
-    q = norm_heads(e, "q_norm", q, s.heads, s.dim, (unsigned)style);
-    rotate(e, in + 1, GPUMEM_ROTARY_HALF, s.dim, &q, NULL);
+    q = norm_heads(e, "q_norm", q, s.heads, s.dim, style);
+    rotate(e, in + 1, "half", s.dim, &q, NULL);
     if (k == GPUMEM_NONE || v == GPUMEM_NONE) {
         k = matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
         v = flag_of(args, SHARED_VALUE_IS_KEY) ? k : matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
-        k = norm_heads(e, "k_norm", k, s.kv, s.dim, (unsigned)style);
-        rotate(e, in + 1, GPUMEM_ROTARY_HALF, s.dim, &k, NULL);
-        v = norm_heads(e, NULL, v, s.kv, s.dim, (unsigned)style);
+        k = norm_heads(e, "k_norm", k, s.kv, s.dim, style);
+        rotate(e, in + 1, "half", s.dim, &k, NULL);
+        v = norm_heads(e, NULL, v, s.kv, s.dim, style);
         if (s.causal) {
             cache(e, "keys", in[0], s.kv, s.dim, s.window);
             cache(e, "values", in[0], s.kv, s.dim, s.window);
@@ -87,7 +87,7 @@ DESCRIBE(differential_describe)
     q = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, bias);
     k = matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
     v = matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
-    rotate(e, in + 1, GPUMEM_ROTARY_HALF, s.dim, &q, &k);
+    rotate(e, in + 1, "half", s.dim, &q, &k);
     cache(e, "keys", in[0], s.kv, s.dim, 0);
     cache(e, "values", in[0], s.kv, s.dim, 0);
     size[0] = size[1] = extent(s.kv / 2 * s.dim, GPUMEM_AXIS_KV_HEADS);
@@ -104,7 +104,7 @@ DESCRIBE(differential_describe)
     weight[0] = lambda(e, "lambda_q1", "lambda_k1", extent(s.dim, GPUMEM_AXIS_HEAD_DIM));
     weight[1] = lambda(e, "lambda_q2", "lambda_k2", extent(s.dim, GPUMEM_AXIS_HEAD_DIM));
     y = binary(e, GPUMEM_OP_MUL, "weighted", half[1], binary(e, GPUMEM_OP_ADD, "lambda", weight[0], weight[1]));
-    y = norm_heads(e, NULL, binary(e, GPUMEM_OP_ADD, "difference", half[0], y), s.heads / 2, 2 * s.dim, GPUMEM_NORM_PLAIN);
+    y = norm_heads(e, NULL, binary(e, GPUMEM_OP_ADD, "difference", half[0], y), s.heads / 2, 2 * s.dim, "plain");
     both = gpumem_emit_same(e, "scaled", y);
     operate(e, GPUMEM_OP_SCALE, 0, "scaled", y, GPUMEM_NONE, both);
     out[0] = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, both, GPUMEM_NONE, last_of(e, in[0]), flag_of(args, DIFFERENTIAL_O_BIAS) ? LINEAR_BIAS : 0);
@@ -130,8 +130,8 @@ static uint32_t mask(gpumem_emit *e, uint32_t v, const attend_spec *s, unsigned 
         return GPUMEM_NONE;
     if (e->tensor[v].ndim < 3)
         return gpumem_emit_fail(e, GPUMEM_EINVAL);
-    y = activate(e, matrix(e, "dt_proj", v, s->kv, GPUMEM_AXIS_KV_HEADS, bias), GPUMEM_ACT_SOFTPLUS);
-    y = activate(e, binary(e, GPUMEM_OP_MUL, "decay", y, a), GPUMEM_ACT_EXP);
+    y = activate(e, matrix(e, "dt_proj", v, s->kv, GPUMEM_AXIS_KV_HEADS, bias), "softplus");
+    y = activate(e, binary(e, GPUMEM_OP_MUL, "decay", y, a), "exp");
     if (e->status != GPUMEM_OK)
         return GPUMEM_NONE;
     dim[0] = e->tensor[v].dim[0];
@@ -155,10 +155,10 @@ DESCRIBE(dynamic_describe)
     s.dropout = probability_of(args, DYNAMIC_DROPOUT);
     if (s.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
-    q = norm_heads(e, "q_norm", matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, bias), s.heads, s.dim, GPUMEM_NORM_LLAMA);
-    k = norm_heads(e, "k_norm", matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias), s.kv, s.dim, GPUMEM_NORM_LLAMA);
+    q = norm_heads(e, "q_norm", matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, bias), s.heads, s.dim, "llama");
+    k = norm_heads(e, "k_norm", matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias), s.kv, s.dim, "llama");
     v = step(e, matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias));
-    rotate(e, in + 1, GPUMEM_ROTARY_HALF, s.dim, &q, &k);
+    rotate(e, in + 1, "half", s.dim, &q, &k);
     cache(e, "keys", in[0], s.kv, s.dim, 0);
     cache(e, "values", in[0], s.kv, s.dim, 0);
     bias_of = mask(e, v, &s, bias);

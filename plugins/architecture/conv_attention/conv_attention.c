@@ -118,8 +118,8 @@ static DESCRIBE(cca_describe)
     k = matrix(e, "qkv_proj.k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, flags);
     convolved(args, &s, q, k, qkv, e);
     qkv[2] = values(&s, in[0], flags, e);
-    q = rmsnorm(e, "", heads_of(e, "q_heads", qkv[0], s.heads, s.dim), NO_DIM, GPUMEM_NORM_LLAMA, 0); /* lengths are made equal */
-    k = rmsnorm(e, "", heads_of(e, "k_heads", qkv[1], s.kv, s.dim), NO_DIM, GPUMEM_NORM_LLAMA, 0);
+    q = rmsnorm(e, "", heads_of(e, "q_heads", qkv[0], s.heads, s.dim), NO_DIM, "llama", 0); /* lengths are made equal */
+    k = rmsnorm(e, "", heads_of(e, "k_heads", qkv[1], s.kv, s.dim), NO_DIM, "llama", 0);
     k = binary(e, GPUMEM_OP_MUL, "k_scaled", k, own(e, "qk_norm.temp", s.kv, 0, 0));
     operand[0] = step(e, q);
     operand[1] = step(e, k);
@@ -127,7 +127,7 @@ static DESCRIBE(cca_describe)
     operand[3] = in[2];
     qkv[0] = rotated[0] = step(e, gpumem_emit_same(e, "q_rotated", q));
     qkv[1] = rotated[1] = step(e, gpumem_emit_same(e, "k_rotated", k));
-    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, GPUMEM_ROTARY_CAT, "rotary", 4, operand, 2, rotated);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, "cat", "rotary", 4, operand, 2, rotated);
     if (op)
         op->attr[0] = (uint32_t)size_of(args, CCA_ROPE);
     out[0] = matrix(e, "o_proj", attend(e, &s, in[0], 3, qkv), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, flags);
@@ -204,8 +204,8 @@ static DESCRIBE(relative_describe)
     operand[0] = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, 0);
     operand[1] = short_conv(e, "k_sconv.conv1d", matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, 0), kernel);
     operand[2] = step(e, short_conv(e, "v_sconv.conv1d", matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, 0), kernel));
-    operand[0] = step(e, rmsnorm(e, "q_norm", heads_of(e, "q_heads", operand[0], s.heads, s.dim), width, GPUMEM_NORM_LLAMA, 1));
-    operand[1] = step(e, rmsnorm(e, "k_norm", heads_of(e, "k_heads", operand[1], s.kv, s.dim), width, GPUMEM_NORM_LLAMA, 1));
+    operand[0] = step(e, rmsnorm(e, "q_norm", heads_of(e, "q_heads", operand[0], s.heads, s.dim), width, "llama", 1));
+    operand[1] = step(e, rmsnorm(e, "k_norm", heads_of(e, "k_heads", operand[1], s.kv, s.dim), width, "llama", 1));
     operand[3] = position_bias(args, &s, in[0], e);
     if (flag_of(args, REL_LOG)) {
         operand[0] = grown(e, operand[0]);

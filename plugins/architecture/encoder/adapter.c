@@ -11,9 +11,9 @@ DESCRIBE(adapters_describe)
 {
     const gpumem_param *names = &args->param[ADAPTERS_NAMES];
     gpumem_dim width = last_of(e, in[0]), inner = extent(size_of(args, ADAPTERS_WIDTH), GPUMEM_AXIS_FFN);
-    uint32_t act = activation_of(args->param[ADAPTERS_ACT].v.s);
+    const char *act = activation_of(args->param[ADAPTERS_ACT].v.s);
     char module[PATH_ROOM], s[PATH_ROOM];
-    if (act == GPUMEM_NONE)
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (names->n == 0) { /* nothing is put in: zeros */
         out[0] = gpumem_emit_same(e, "none", in[0]);

@@ -223,7 +223,7 @@ DESCRIBE(hashed_describe)
     make_new(e, "buckets", GPUMEM_NONE, buckets);
     operate(e, GPUMEM_OP_SORT, 0, "order", buckets, GPUMEM_NONE, order);
     k = gpumem_emit_same(e, "keys", qk); /* queries of unit length */
-    operate(e, GPUMEM_OP_RMSNORM, GPUMEM_NORM_LLAMA, "keys", qk, GPUMEM_NONE, k);
+    operate(e, GPUMEM_OP_RMSNORM, "llama", "keys", qk, GPUMEM_NONE, k);
     out[0] = matrix(e, "o_proj", attend_to(e, qk, k, v, GPUMEM_NONE, &s), last_of(e, in[0]).size, 0);
     return (gpumem_status)e->status;
 }

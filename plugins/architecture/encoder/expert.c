@@ -75,8 +75,9 @@ const gpumem_paramdef chain_params[CHAIN_N] = {
 DESCRIBE(chain_describe)
 {
     gpumem_dim width = last_of(e, in[0]), inner = extent(size_of(args, CHAIN_INTERMEDIATE), GPUMEM_AXIS_FFN);
-    uint32_t act = activation_of(args->param[CHAIN_ACT].v.s), x = in[0];
-    if (act == GPUMEM_NONE)
+    const char *act = activation_of(args->param[CHAIN_ACT].v.s);
+    uint32_t x = in[0];
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (size_of(args, CHAIN_LENGTH) > 1000)
         return gpumem_because(args, GPUMEM_EINVAL, "chain_length is more than 1000");
@@ -91,7 +92,7 @@ DESCRIBE(chain_describe)
         operand[1] = vector(e, t, "weight", GPUMEM_FAMILY_NORM, width);
         operand[2] = vector(e, t, "bias", GPUMEM_FAMILY_NORM, width);
         x = gpumem_emit_same(e, "normed", operand[0]);
-        gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, GPUMEM_NORM_PLAIN, "layernorm", 3, operand, 1, &x);
+        gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, "plain", "layernorm", 3, operand, 1, &x);
     }
     out[0] = x;
     return (gpumem_status)e->status;
@@ -157,11 +158,12 @@ DESCRIBE(experts_describe)
     uint64_t n = size_of(args, EXPERTS_COUNT), top = size_of(args, EXPERTS_TOP);
     gpumem_dim width = last_of(e, in[0]), inner = extent(size_of(args, EXPERTS_WIDTH), GPUMEM_AXIS_FFN), dim[GPUMEM_MAX_DIMS];
     const char *up = args->param[EXPERTS_UP].v.s, *down = args->param[EXPERTS_DOWN].v.s;
-    uint32_t act = activation_of(args->param[EXPERTS_ACT].v.s), operand[3] = {in[0], GPUMEM_NONE, GPUMEM_NONE}, chosen[2], rows, first = GPUMEM_NONE, second = GPUMEM_NONE, y, z;
+    const char *act = activation_of(args->param[EXPERTS_ACT].v.s);
+    uint32_t operand[3] = {in[0], GPUMEM_NONE, GPUMEM_NONE}, chosen[2], rows, first = GPUMEM_NONE, second = GPUMEM_NONE, y, z;
     int bias = flag_of(args, EXPERTS_BIAS);
     gpumem_op *op;
     unsigned nd = e->tensor[in[0]].ndim;
-    if (act == GPUMEM_NONE)
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (n > 100000 || top > n || strlen(up) > 32 || strlen(down) > 32)
         return gpumem_because(args, GPUMEM_EINVAL, "more experts than there can be, or fewer than a token goes through");
@@ -170,7 +172,7 @@ DESCRIBE(experts_describe)
         operand[2] = vector(e, "router.classifier", "bias", GPUMEM_FAMILY_ROUTER, extent(n, GPUMEM_AXIS_EXPERT));
     chosen[0] = gpumem_emit_like(e, "weights", in[0], extent(top, GPUMEM_AXIS_NONE));
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "chosen", in[0], extent(top, GPUMEM_AXIS_NONE)), GPUMEM_DTYPE_I64);
-    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, GPUMEM_ROUTER_SOFTMAX, "route", 3, operand, 2, chosen);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, "softmax", "route", 3, operand, 2, chosen);
     if (op) {
         op->attr[0] = (uint32_t)n;
         op->attr[1] = (uint32_t)top;

@@ -45,7 +45,7 @@ static uint32_t mixed(gpumem_emit *e, uint32_t x, const char *name, uint64_t str
 {
     uint64_t all = streams * last_of(e, x).size;
     uint32_t y = all_heads(e, x, extent(all, GPUMEM_AXIS_HIDDEN)), w = own(e, name, width, all, 0);
-    y = of_dtype(e, rmsnorm(e, "", wide(e, y), last_of(e, y), GPUMEM_NORM_PLAIN, 0), GPUMEM_DTYPE_F32);
+    y = of_dtype(e, rmsnorm(e, "", wide(e, y), last_of(e, y), "plain", 0), GPUMEM_DTYPE_F32);
     return of_dtype(e, linear(e, "", GPUMEM_FAMILY_OTHER, y, w, extent(width, GPUMEM_AXIS_NONE), 0), GPUMEM_DTYPE_F32);
 }
 
@@ -72,8 +72,8 @@ static DESCRIBE(hyper_describe)
     split(e, "mix", y, 3, names, size, part);
     for (unsigned i = 0; i < 3; i++)
         of_dtype(e, part[i], GPUMEM_DTYPE_F32);
-    part[0] = of_dtype(e, activate(e, part[0], GPUMEM_ACT_SIGMOID), GPUMEM_DTYPE_F32);
-    out[1] = hold(e, of_dtype(e, activate(e, part[1], GPUMEM_ACT_SIGMOID), GPUMEM_DTYPE_F32), GPUMEM_LIVES_BLOCK);
+    part[0] = of_dtype(e, activate(e, part[0], "sigmoid"), GPUMEM_DTYPE_F32);
+    out[1] = hold(e, of_dtype(e, activate(e, part[1], "sigmoid"), GPUMEM_DTYPE_F32), GPUMEM_LIVES_BLOCK);
     out[2] = hold(e, of_dtype(e, gpumem_emit_same(e, "comb", part[2]), GPUMEM_DTYPE_F32), GPUMEM_LIVES_BLOCK);
     operate(e, GPUMEM_OP_SOFTMAX, 0, "comb", part[2], GPUMEM_NONE, out[2]);
     out[0] = collapse(e, in[0], part[0]);
@@ -99,7 +99,7 @@ static DESCRIBE(hyper_head_describe)
     uint32_t y = mixed(e, in[0], "hc_fn", n, n);
     y = of_dtype(e, binary(e, GPUMEM_OP_MUL, "scaled", y, own(e, "hc_scale", 1, 0, 0)), GPUMEM_DTYPE_F32);
     y = of_dtype(e, binary(e, GPUMEM_OP_ADD, "based", y, own(e, "hc_base", n, 0, 0)), GPUMEM_DTYPE_F32);
-    out[0] = collapse(e, in[0], of_dtype(e, activate(e, y, GPUMEM_ACT_SIGMOID), GPUMEM_DTYPE_F32));
+    out[0] = collapse(e, in[0], of_dtype(e, activate(e, y, "sigmoid"), GPUMEM_DTYPE_F32));
     return (gpumem_status)e->status;
 }
 
@@ -145,10 +145,10 @@ static DESCRIBE(altup_end_describe)
 static uint32_t modalities(gpumem_emit *e, uint32_t x, uint32_t norm, uint32_t router, uint64_t n)
 {
     uint32_t y = gpumem_emit_same(e, "normed", x), z;
-    operate(e, GPUMEM_OP_RMSNORM, GPUMEM_NORM_GEMMA, "router_norm", x, norm, y);
+    operate(e, GPUMEM_OP_RMSNORM, "gemma", "router_norm", x, norm, y);
     z = gpumem_emit_same(e, "scaled", y);
     operate(e, GPUMEM_OP_SCALE, 0, "scaled", y, GPUMEM_NONE, z);
-    return activate(e, linear(e, "", GPUMEM_FAMILY_ROUTER, z, router, extent(n, GPUMEM_AXIS_NONE), 0), GPUMEM_ACT_TANH);
+    return activate(e, linear(e, "", GPUMEM_FAMILY_ROUTER, z, router, extent(n, GPUMEM_AXIS_NONE), 0), "tanh");
 }
 
 /* out: predictions of all streams, the one that the layer works on, norm and router for altup_correct. */

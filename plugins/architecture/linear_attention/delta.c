@@ -63,7 +63,7 @@ static void run(const gpumem_args *args, const delta_spec *s, int how, uint32_t 
     made[1] = step(e, gpumem_emit_like(e, "convolved", x, dim[0]));
     made[2] = step(e, of_dtype(e, gpumem_emit_like(e, "decay", x, extent(s->heads, GPUMEM_AXIS_HEADS)), GPUMEM_DTYPE_F32));
     made[3] = step(e, gpumem_emit_like(e, "gate", x, extent(s->values, GPUMEM_AXIS_HEADS)));
-    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, GPUMEM_SCAN_DELTA, "scan", 3 + n, in, 4, made);
+    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, "delta", "scan", 3 + n, in, 4, made);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->k_dim;
@@ -78,7 +78,8 @@ DESCRIBE(delta_describe)
 {
     static const char *const ways[] = {"joined", "parted", "single", NULL};
     int how = choice_of(args, DELTA_PROJECTION, ways);
-    uint32_t act = activation_of(args->param[DELTA_ACT].v.s), p[6], made[4], y;
+    const char *act = activation_of(args->param[DELTA_ACT].v.s);
+    uint32_t p[6], made[4], y;
     unsigned n;
     delta_spec s;
     s.k_heads = size_of(args, DELTA_K_HEADS);
@@ -89,7 +90,7 @@ DESCRIBE(delta_describe)
     s.values = s.heads * s.v_dim;
     if (how < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "delta_projection is none of joined, parted, single");
-    if (act == GPUMEM_NONE)
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     n = project(&s, how, in[0], p, e);
     state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, 2 * s.keys + s.values, size_of(args, DELTA_KERNEL));

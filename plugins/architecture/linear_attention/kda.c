@@ -37,9 +37,10 @@ DESCRIBE(kda_describe)
 {
     static const char *const names[] = {"query", "key", "value"}, *const modules[] = {"q_proj", "k_proj", "v_proj"};
     uint64_t heads = size_of(args, KDA_HEADS), dim = size_of(args, KDA_DIM), width = heads * dim, size[3];
-    const scan_spec scanned = {GPUMEM_SCAN_KDA, heads, dim, dim, heads, 64};
-    uint32_t act = activation_of(args->param[KDA_ACT].v.s), in5[7], piece[3], x, y, gate;
-    if (act == GPUMEM_NONE)
+    const scan_spec scanned = {"kda", heads, dim, dim, heads, 64};
+    const char *act = activation_of(args->param[KDA_ACT].v.s);
+    uint32_t in5[7], piece[3], x, y, gate;
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     for (unsigned i = 0; i < 3; i++) {
         piece[i] = matrix(e, modules[i], in[0], width, GPUMEM_AXIS_HEADS, 0);
@@ -54,7 +55,7 @@ DESCRIBE(kda_describe)
     state(e, "delta_state", in[0], GPUMEM_DTYPE_F32, width, dim);
     part(e, "convolved", x, 3, names, size, in5);
     decay_of(args, in[0], heads, width, in5 + 4, e);
-    in5[3] = step(e, activate(e, matrix(e, "b_proj", in[0], heads, GPUMEM_AXIS_HEADS, 0), GPUMEM_ACT_SIGMOID));
+    in5[3] = step(e, activate(e, matrix(e, "b_proj", in[0], heads, GPUMEM_AXIS_HEADS, 0), "sigmoid"));
     y = gpumem_emit_same(e, "scanned", in5[2]);
     y = scan(e, &scanned, 7, in5, y);
     gate = low_rank(args, KDA_GATE_RANK, "g_a_proj", "g_b_proj", "g_proj", in[0], width, e);

@@ -21,10 +21,11 @@ static uint32_t buffer(gpumem_emit *e, const char *name, unsigned n, uint64_t a,
 DESCRIBE(lightning_describe)
 {
     uint64_t heads = size_of(args, LIGHTNING_HEADS), width = size_of(args, LIGHTNING_DIM), block = size_of(args, LIGHTNING_BLOCK);
-    const scan_spec s = {GPUMEM_SCAN_LIGHTNING, heads, width, width, heads, block};
-    uint32_t act = activation_of(args->param[LIGHTNING_ACT].v.s), operand[5], y, gate;
+    const scan_spec s = {"lightning", heads, width, width, heads, block};
+    const char *act = activation_of(args->param[LIGHTNING_ACT].v.s);
+    uint32_t operand[5], y, gate;
     gpumem_dim all = extent(heads * width, GPUMEM_AXIS_HEADS);
-    if (act == GPUMEM_NONE)
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     operand[1] = buffer(e, "slope_rate", 3, heads, 1, 1, 0);
     operand[2] = buffer(e, "query_decay", 3, heads, block, 1, 0);
@@ -34,8 +35,8 @@ DESCRIBE(lightning_describe)
     operand[0] = step(e, y);
     state(e, "kv_state", in[0], GPUMEM_DTYPE_MODEL, heads * width, width);
     y = scan(e, &s, 5, operand, gpumem_emit_like(e, "scanned", in[0], all));
-    y = rmsnorm(e, "norm", y, all, GPUMEM_NORM_LLAMA, 1);
-    gate = activate(e, matrix(e, "output_gate", in[0], heads * width, GPUMEM_AXIS_HEADS, 0), GPUMEM_ACT_SIGMOID);
+    y = rmsnorm(e, "norm", y, all, "llama", 1);
+    gate = activate(e, matrix(e, "output_gate", in[0], heads * width, GPUMEM_AXIS_HEADS, 0), "sigmoid");
     out[0] = matrix(e, "out_proj", binary(e, GPUMEM_OP_MUL, "gated", gate, y), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, 0);
     return (gpumem_status)e->status;
 }

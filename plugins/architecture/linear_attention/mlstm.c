@@ -50,7 +50,7 @@ DESCRIBE(mlstm_describe)
     uint32_t operand[6], norm[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y, z;
     unsigned bias = flag_of(args, MLSTM_BIAS) ? 1 : 0;
     gpumem_dim features;
-    scan_spec s = {GPUMEM_SCAN_MLSTM, heads, 0, 0, heads, 0};
+    scan_spec s = {"mlstm", heads, 0, 0, heads, 0};
     size[0] = size[1] = size_of(args, MLSTM_QK_DIM);
     size[2] = size[3] = size_of(args, MLSTM_V_DIM);
     s.rows = size[0] / heads;
@@ -70,8 +70,8 @@ DESCRIBE(mlstm_describe)
     if (bias)
         norm[2] = vector(e, "multihead_norm", "bias", GPUMEM_FAMILY_NORM, features);
     y = gpumem_emit_same(e, "normed", norm[0]);
-    gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, GPUMEM_NORM_LLAMA, "multihead_norm", 3, norm, 1, &y);
-    y = binary(e, GPUMEM_OP_MUL, "gated", activate(e, z, GPUMEM_ACT_SIGMOID), all_heads(e, y, features));
+    gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, "llama", "multihead_norm", 3, norm, 1, &y);
+    y = binary(e, GPUMEM_OP_MUL, "gated", activate(e, z, "sigmoid"), all_heads(e, y, features));
     out[0] = matrix(e, "out_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, bias ? LINEAR_BIAS : 0);
     return (gpumem_status)e->status;
 }

@@ -23,7 +23,7 @@ static uint32_t shift(gpumem_emit *e, uint32_t x)
 DESCRIBE(rwkv_attention_describe)
 {
     uint64_t inner = size_of(args, RWKV_INNER);
-    const scan_spec s = {GPUMEM_SCAN_WKV, inner, 3, 1, inner, 0};
+    const scan_spec s = {"wkv", inner, 3, 1, inner, 0};
     uint32_t shifted = shift(e, in[0]), operand[4], receptance, y;
     state(e, "wkv_state", in[0], GPUMEM_DTYPE_F32, inner, 3); /* numerator, denominator, largest exponent */
     operand[0] = own(e, "time_decay", inner, 0, 0);
@@ -33,7 +33,7 @@ DESCRIBE(rwkv_attention_describe)
     receptance = step(e, mixed(e, "time_mix_receptance", in[0], shifted));
     operand[2] = step(e, matrix(e, "key", operand[2], inner, GPUMEM_AXIS_CHANNEL, 0));
     operand[3] = step(e, matrix(e, "value", operand[3], inner, GPUMEM_AXIS_CHANNEL, 0));
-    receptance = step(e, activate(e, matrix(e, "receptance", receptance, inner, GPUMEM_AXIS_CHANNEL, 0), GPUMEM_ACT_SIGMOID));
+    receptance = step(e, activate(e, matrix(e, "receptance", receptance, inner, GPUMEM_AXIS_CHANNEL, 0), "sigmoid"));
     y = scan(e, &s, 4, operand, gpumem_emit_same(e, "scanned", operand[2]));
     out[0] = matrix(e, "output", binary(e, GPUMEM_OP_MUL, "received", receptance, y), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, 0);
     return (gpumem_status)e->status;
@@ -45,9 +45,9 @@ DESCRIBE(rwkv_feed_forward_describe)
     uint32_t shifted = shift(e, in[0]), key, receptance;
     key = step(e, mixed(e, "time_mix_key", in[0], shifted));
     receptance = step(e, mixed(e, "time_mix_receptance", in[0], shifted));
-    key = activate(e, matrix(e, "key", key, size_of(args, RWKV_FF_INNER), GPUMEM_AXIS_FFN, 0), GPUMEM_ACT_RELU2);
+    key = activate(e, matrix(e, "key", key, size_of(args, RWKV_FF_INNER), GPUMEM_AXIS_FFN, 0), "relu2");
     key = step(e, matrix(e, "value", key, hidden, GPUMEM_AXIS_HIDDEN, 0));
-    receptance = activate(e, matrix(e, "receptance", receptance, hidden, GPUMEM_AXIS_HIDDEN, 0), GPUMEM_ACT_SIGMOID);
+    receptance = activate(e, matrix(e, "receptance", receptance, hidden, GPUMEM_AXIS_HIDDEN, 0), "sigmoid");
     out[0] = binary(e, GPUMEM_OP_MUL, "received", receptance, key);
     return (gpumem_status)e->status;
 }

@@ -24,7 +24,8 @@ static const gpumem_paramdef params[NPARAM] = {
 typedef struct mla_spec {
     gpumem_dim heads;
     uint64_t nope, rope, value;
-    unsigned flags, rotary;
+    unsigned flags;
+    const char *rotary;
     uint32_t dropout, window, gate; /* window: or 0; gate: or GPUMEM_NONE */
     int scaled;
 } mla_spec;
@@ -38,7 +39,7 @@ static uint32_t matrix(gpumem_emit *e, const char *module, uint32_t x, gpumem_di
 
 static uint32_t norm(gpumem_emit *e, const char *module, uint32_t x)
 {
-    return rmsnorm(e, module, x, last_of(e, x), GPUMEM_NORM_LLAMA, 1);
+    return rmsnorm(e, module, x, last_of(e, x), "llama", 1);
 }
 
 /* Two parts of every head, or of the one there is; both stay until the module returns, as does what they are views of. */
@@ -130,7 +131,7 @@ static uint32_t attend(const mla_spec *s, const uint32_t *qkv, uint32_t x, gpume
 static uint32_t gated(const mla_spec *s, int by_heads, uint32_t x, uint32_t y, gpumem_emit *e)
 {
     gpumem_dim width = extent(s->heads.size * s->value, GPUMEM_AXIS_HEADS), one = extent(1, GPUMEM_AXIS_NONE);
-    uint32_t gate = activate(e, step(e, matrix(e, "g_proj", x, by_heads ? s->heads : width, 0)), GPUMEM_ACT_SIGMOID);
+    uint32_t gate = activate(e, step(e, matrix(e, "g_proj", x, by_heads ? s->heads : width, 0)), "sigmoid");
     if (!by_heads)
         return binary(e, GPUMEM_OP_MUL, "gated", y, gate);
     gate = by_head(e, "gate_heads", gate, s->heads, one);
@@ -172,7 +173,7 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
     qkv[2] = kv[1];
     y = attend(s, qkv, in[0], e);
     if (s->gate != GPUMEM_NONE)
-        y = binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, s->gate, GPUMEM_ACT_SIGMOID));
+        y = binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, s->gate, "sigmoid"));
     if (strcmp(args->param[GATE].v.s, "none") != 0)
         y = gated(s, strcmp(args->param[GATE].v.s, "head") == 0, in[0], y, e);
     out[0] = matrix(e, "o_proj", y, last_of(e, in[0]), s->flags);
@@ -181,16 +182,14 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
     static const char *const rotaries[] = {"half", "interleave", "complex", NULL};
-    static const unsigned variants[] = {GPUMEM_ROTARY_HALF, GPUMEM_ROTARY_INTERLEAVE, GPUMEM_ROTARY_COMPLEX};
     static const char *const gates[] = {"none", "head", "full", NULL};
-    int rotary = choice_of(args, ROTARY, rotaries);
     mla_spec s;
     s.heads = extent(size_of(args, HEADS), GPUMEM_AXIS_HEADS);
     s.nope = size_of(args, NOPE);
     s.rope = size_of(args, ROPE);
     s.value = size_of(args, VALUE_DIM);
     s.flags = flag_of(args, BIAS) ? LINEAR_BIAS : 0;
-    s.rotary = rotary < 0 ? 0 : variants[rotary];
+    s.rotary = word_of(args, ROTARY, rotaries);
     s.dropout = probability_of(args, DROPOUT);
     s.scaled = flag_of(args, SCALED);
     s.gate = GPUMEM_NONE;
@@ -199,7 +198,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         return gpumem_because(args, GPUMEM_EINVAL, "a gate needs compressed queries: q_lora_rank is null");
     if (choice_of(args, GATE, gates) < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "mla_gate is none of none, head, full");
-    if (rotary < 0)
+    if (s.rotary == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, interleave, complex");
     if (s.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");

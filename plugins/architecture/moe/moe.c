@@ -44,8 +44,8 @@ static const gpumem_paramdef params[NPARAM] = {
 
 typedef struct moe_spec {
     gpumem_dim experts, choices, top, width, hidden; /* choices: experts and those that are idle */
-    uint32_t act;
-    int router, product, correction, gated, transposed, every, flat;
+    const char *act, *router;
+    int product, correction, gated, transposed, every, flat;
 } moe_spec;
 
 static uint32_t step(gpumem_emit *e, uint32_t t) { return hold(e, t, GPUMEM_LIVES_STEP); }
@@ -93,7 +93,7 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
     step(e, chosen[1]);
     chosen[2] = step(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
-    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, (unsigned)s->router, "route", 3, operand, 3, chosen);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, s->router, "route", 3, operand, 3, chosen);
     if (op) {
         op->attr[0] = s->choices.size;
         op->attr[1] = s->top.size;
@@ -132,7 +132,7 @@ static uint32_t grouped(const gpumem_args *args, const moe_spec *s, const char *
     operand[1] = matrix_of(s, name, experts, last_of(e, x), out, e);
     operand[2] = bias_of(args, bias, experts, out, e);
     y = rows(e, name, like, s, out, GPUMEM_DTYPE_MODEL);
-    gpumem_emit_op(e, GPUMEM_OP_GROUPED_LINEAR, (unsigned)s->transposed, name, 4, operand, 1, &y);
+    gpumem_emit_op(e, GPUMEM_OP_GROUPED_LINEAR, NULL, name, 4, operand, 1, &y);
     return y;
 }
 
@@ -176,14 +176,13 @@ static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, c
     operand[4] = matrix_of(s, s->flat ? "experts.mlp.w2" : "experts.down_proj", s->experts, s->width, s->hidden, e);
     operand[7] = bias_of(args, "experts.down_proj_bias", s->experts, s->hidden, e);
     y = gpumem_emit_same(e, "combined", x);
-    op = gpumem_emit_op(e, GPUMEM_OP_EXPERTS, 0, "experts", 8, operand, 1, &y);
+    op = gpumem_emit_op(e, GPUMEM_OP_EXPERTS, s->act, "experts", 8, operand, 1, &y);
     if (op) {
         op->attr[0] = s->choices.size;
         op->attr[1] = s->top.size;
-        op->attr[2] = s->act;
-        op->attr[3] = (uint32_t)(s->gated && !s->flat);
-        op->attr[4] = (uint32_t)s->transposed;
-        op->attr[5] = (uint32_t)s->flat;
+        op->attr[2] = (uint32_t)(s->gated && !s->flat);
+        op->attr[3] = (uint32_t)s->transposed;
+        op->attr[4] = (uint32_t)s->flat;
     }
     return y;
 }
@@ -220,12 +219,12 @@ static uint32_t shared_gated(const gpumem_args *args, uint32_t x, uint32_t y, gp
     if (!flag_of(args, SHARED_GATE))
         return y;
     gate = linear(e, "shared_expert_gate", GPUMEM_FAMILY_ROUTER, x, GPUMEM_NONE, extent(1, GPUMEM_AXIS_NONE), 0);
-    return binary(e, GPUMEM_OP_MUL, "shared", y, activate(e, gate, GPUMEM_ACT_SIGMOID));
+    return binary(e, GPUMEM_OP_MUL, "shared", y, activate(e, gate, "sigmoid"));
 }
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
-    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", NULL}; /* in the order of enum gpumem_router; of attr[5] */
+    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", NULL}; /* in the order of attr[5] */
     static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
     uint32_t chosen[3], tokens = in[0], x = in[1] == GPUMEM_NONE ? in[0] : in[1], y, beside = GPUMEM_NONE;
     moe_spec s;
@@ -235,16 +234,16 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.width = extent(size_of(args, WIDTH), GPUMEM_AXIS_FFN);
     s.hidden = last_of(e, x);
     s.act = activation_of(args->param[ACT].v.s);
-    s.router = choice_of(args, ROUTER, routers);
+    s.router = word_of(args, ROUTER, routers);
     s.product = choice_of(args, ROUTER_PRODUCT, products);
     s.correction = choice_of(args, CORRECTION, corrections);
     s.every = flag_of(args, EVERY);
     s.flat = flag_of(args, FLAT);
     s.gated = flag_of(args, GATED);
     s.transposed = flag_of(args, TRANSPOSED);
-    if (s.act == GPUMEM_NONE)
+    if (s.act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
-    if (s.router < 0)
+    if (s.router == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, deepseek, mixer");
     if (s.product < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "router_product is none of model, cast, fp32");
@@ -302,15 +301,16 @@ static uint32_t looked_up(gpumem_emit *e, const char *name, uint32_t indices, ui
 static gpumem_status retrieved_describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
     gpumem_dim experts = extent(size_of(args, RETRIEVED_EXPERTS), GPUMEM_AXIS_EXPERT), top = extent(size_of(args, RETRIEVED_TOP), GPUMEM_AXIS_NONE);
-    uint32_t act = activation_of(args->param[RETRIEVED_ACT].v.s), operand[2], chosen[2], down, up, y;
+    const char *act = activation_of(args->param[RETRIEVED_ACT].v.s);
+    uint32_t operand[2], chosen[2], down, up, y;
     gpumem_op *op;
-    if (act == GPUMEM_NONE)
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     operand[0] = in[0];
     operand[1] = gpumem_emit_weight(e, "router_gate.weight", GPUMEM_FAMILY_ROUTER, extent(2 * size_of(args, RETRIEVED_KEYS), GPUMEM_AXIS_NONE), last_of(e, in[0]));
     chosen[0] = step(e, gpumem_emit_like(e, "weights", in[0], top));
     chosen[1] = step(e, of_dtype(e, gpumem_emit_like(e, "indices", in[0], top), GPUMEM_DTYPE_I64));
-    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, GPUMEM_ROUTER_SOFTMAX_TOP, "route", 2, operand, 2, chosen);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, "softmax_top", "route", 2, operand, 2, chosen);
     if (op) {
         op->attr[0] = experts.size;
         op->attr[1] = top.size;

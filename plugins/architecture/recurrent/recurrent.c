@@ -14,9 +14,10 @@ static const gpumem_paramdef rglru_params[RGLRU_N] = {
 static DESCRIBE(rglru_describe)
 {
     uint64_t width = size_of(args, RGLRU_WIDTH), heads = size_of(args, RGLRU_HEADS);
-    const scan_spec s = {GPUMEM_SCAN_RGLRU, width, 1, 1, heads, 0};
-    uint32_t act = activation_of(args->param[RGLRU_ACT].v.s), y, x, operand[6];
-    if (act == GPUMEM_NONE)
+    const scan_spec s = {"rglru", width, 1, 1, heads, 0};
+    const char *act = activation_of(args->param[RGLRU_ACT].v.s);
+    uint32_t y, x, operand[6];
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (width < heads)
         return gpumem_because(args, GPUMEM_EINVAL, "lru_width is less than the number of heads");

@@ -44,9 +44,9 @@ static DESCRIBE(net_describe)
     }
     out[2] = gpumem_emit_same(e, "states", y);
     operate(e, GPUMEM_OP_COPY, 0, "states", y, GPUMEM_NONE, out[2]);
-    y = rmsnorm(e, "router_mlp.norm", y, extent(width, GPUMEM_AXIS_NONE), GPUMEM_NORM_LLAMA, 1);
-    y = activate(e, router_linear(e, "router_mlp.fc1", y, width, LINEAR_BIAS), GPUMEM_ACT_GELU);
-    y = activate(e, router_linear(e, "router_mlp.fc2", y, width, LINEAR_BIAS), GPUMEM_ACT_GELU);
+    y = rmsnorm(e, "router_mlp.norm", y, extent(width, GPUMEM_AXIS_NONE), "llama", 1);
+    y = activate(e, router_linear(e, "router_mlp.fc1", y, width, LINEAR_BIAS), "gelu");
+    y = activate(e, router_linear(e, "router_mlp.fc2", y, width, LINEAR_BIAS), "gelu");
     y = router_linear(e, "router_mlp.out_proj", y, classes, 0);
     scores = gpumem_emit_same(e, "scores", y);
     operate(e, GPUMEM_OP_SOFTMAX, 0, "softmax", y, GPUMEM_NONE, scores);
@@ -72,7 +72,7 @@ static DESCRIBE(sink_describe)
     uint32_t scale = of_dtype(e, gpumem_emit_weight(e, "global_scale", GPUMEM_FAMILY_ROUTER, one, NO_DIM), GPUMEM_DTYPE_F32), y;
     correction(e, "e_score_correction_bias", experts);
     y = of_dtype(e, linear(e, "", GPUMEM_FAMILY_ROUTER, wide(e, in[0]), wide(e, w), total, 0), GPUMEM_DTYPE_F32);
-    y = of_dtype(e, activate(e, y, GPUMEM_ACT_SIGMOID), GPUMEM_DTYPE_F32);
+    y = of_dtype(e, activate(e, y, "sigmoid"), GPUMEM_DTYPE_F32);
     y = of_dtype(e, binary(e, GPUMEM_OP_MUL, "scaled", y, scale), GPUMEM_DTYPE_F32);
     choose(e, in[0], y, size_of(args, SINK_TOP), GPUMEM_DTYPE_MODEL, out);
     out[2] = step(e, gpumem_emit_like(e, "shared_weights", in[0], extent(shared, GPUMEM_AXIS_EXPERT)));
@@ -105,9 +105,10 @@ static uint32_t all_experts(gpumem_emit *e, const char *name, uint32_t x, uint64
 static DESCRIBE(all_describe)
 {
     uint64_t experts = size_of(args, ALL_EXPERTS);
-    uint32_t act = activation_of(args->param[ALL_ACT].v.s), x, y, up;
+    const char *act = activation_of(args->param[ALL_ACT].v.s);
+    uint32_t x, y, up;
     gpumem_dim width = extent(size_of(args, ALL_WIDTH), GPUMEM_AXIS_FFN), hidden = last_of(e, in[0]);
-    if (act == GPUMEM_NONE)
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     x = step(e, by_head(e, "tokens", in[0], extent(experts, GPUMEM_AXIS_EXPERT), hidden)); /* expanded: no bytes */
     y = all_experts(e, "gate_proj", x, experts, width);

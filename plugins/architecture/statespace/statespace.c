@@ -71,7 +71,7 @@ static uint32_t run_channels(const gpumem_args *args, const uint32_t *in, uint32
     made[2] = step(e, gpumem_emit_like(e, "selected", x, extent(heads * (rank + 2 * state), GPUMEM_AXIS_NONE)));
     made[3] = step(e, gpumem_emit_like(e, "time_step", x, channels));
     made[4] = step(e, gpumem_emit_tensor(e, "rates", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 2, rates));
-    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, GPUMEM_SCAN_MAMBA, "scan", SCAN_N, in, 5, made);
+    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, "mamba", "scan", SCAN_N, in, 5, made);
     if (op) {
         op->attr[0] = (uint32_t)inner;
         op->attr[1] = (uint32_t)heads;
@@ -88,10 +88,11 @@ static DESCRIBE(mamba_describe)
     static const char *const kinds[] = {"none", "rms", "weightless", NULL};
     uint64_t inner = size_of(args, MAMBA_INNER);
     unsigned flags = flag_of(args, MAMBA_BIAS) ? LINEAR_BIAS : 0;
-    uint32_t act = activation_of(args->param[MAMBA_ACT].v.s), operand[SCAN_N], y;
+    const char *act = activation_of(args->param[MAMBA_ACT].v.s);
+    uint32_t operand[SCAN_N], y;
     int norms = choice_of(args, MAMBA_NORMS, kinds);
     gpumem_dim dim[3];
-    if (act == GPUMEM_NONE)
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (norms < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "ssm_norms is none of none, rms, weightless");
@@ -168,7 +169,7 @@ static uint32_t run_heads(const gpumem_args *args, uint32_t x, uint32_t dt, gpum
     made[0] = of_dtype(e, gpumem_emit_like(e, "scanned", x, extent(inner, GPUMEM_AXIS_CHANNEL)), GPUMEM_DTYPE_F32);
     made[1] = step(e, gpumem_emit_same(e, "convolved", x));
     made[2] = step(e, gpumem_emit_tensor(e, "rates", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 1, &all));
-    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, GPUMEM_SCAN_MAMBA2, "scan", 7, operand, 3, made);
+    op = gpumem_emit_op(e, GPUMEM_OP_SCAN, "mamba2", "scan", 7, operand, 3, made);
     if (op) {
         op->attr[0] = (uint32_t)heads;
         op->attr[1] = (uint32_t)(inner / heads);
@@ -183,8 +184,9 @@ static DESCRIBE(mamba2_describe)
 {
     static const char *const names[] = {"gate", "hidden_B_C", "dt"};
     uint64_t inner = size_of(args, MAMBA2_INNER), heads = size_of(args, MAMBA2_HEADS), groups = size_of(args, MAMBA2_GROUPS), size[3];
-    uint32_t act = activation_of(args->param[MAMBA2_ACT].v.s), piece[3], y;
-    if (act == GPUMEM_NONE)
+    const char *act = activation_of(args->param[MAMBA2_ACT].v.s);
+    uint32_t piece[3], y;
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     size[0] = inner;
     size[1] = inner + 2 * groups * size_of(args, MAMBA2_STATE);
@@ -196,7 +198,7 @@ static DESCRIBE(mamba2_describe)
     if (flag_of(args, MAMBA2_NORM))
         y = gate_before(e, "norm", y, piece[0], inner, inner / groups);
     else
-        y = of_dtype(e, binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, piece[0], GPUMEM_ACT_SILU)), GPUMEM_DTYPE_F32);
+        y = of_dtype(e, binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, piece[0], "silu")), GPUMEM_DTYPE_F32);
     y = cast(e, hold(e, y, GPUMEM_LIVES_STEP), GPUMEM_DTYPE_MODEL);
     out[0] = matrix(e, "out_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, flag_of(args, MAMBA2_OUT_BIAS) ? LINEAR_BIAS : 0);
     return (gpumem_status)e->status;

@@ -49,12 +49,12 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
 
-enum { ROTARY_NONE = GPUMEM_ROTARY_PAIRS_WIDE + 1 }; /* behind those of enum gpumem_rotary */
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
 
 typedef struct attention_spec {
     uint64_t heads, kv, dim, value_dim, norm_dim, q_norm_width;
-    int rotary, norm, style, affine, layout, scores;
+    const char *rotary, *layout, *scores, *style; /* rules' variants */
+    int norm, affine;
     uint32_t dropout;
     unsigned flags; /* LINEAR_TRANSPOSED or 0 */
     uint32_t q, k, v, gate, weights;
@@ -76,7 +76,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->norm_dim = size_or(args, ATTENTION_QK_NORM_DIM, s->dim);
     s->q_norm_width = size_or(args, ATTENTION_Q_NORM_WIDTH, s->heads * s->norm_dim);
     s->flags = flag_of(args, ATTENTION_CONV1D) ? LINEAR_TRANSPOSED : 0;
-    s->rotary = choice_of(args, ATTENTION_ROTARY, rotaries); /* in the order of enum gpumem_rotary */
+    s->rotary = word_of(args, ATTENTION_ROTARY, rotaries);
     s->norm = choice_of(args, ATTENTION_QK_NORM, norms);
     s->at_once = flag_of(args, ATTENTION_QK_NORM_AT_ONCE);
     s->style = rms_style_of(args, ATTENTION_NORM_STYLE);
@@ -84,19 +84,19 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
     s->gate = s->weights = GPUMEM_NONE;
     s->gating = choice_of(args, ATTENTION_GATE, gates);
-    s->layout = choice_of(args, ATTENTION_LAYOUT, layouts); /* in the order of enum gpumem_split */
-    s->scores = choice_of(args, ATTENTION_SCORES, scores);  /* in the order of enum gpumem_scores */
-    if (s->layout < 0)
+    s->layout = word_of(args, ATTENTION_LAYOUT, layouts);
+    s->scores = word_of(args, ATTENTION_SCORES, scores);
+    if (s->layout == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "qkv_layout is none of parts, heads, picked, quarters");
-    if (s->scores < 0)
+    if (s->scores == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, upcast, bert, t5");
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
-    if (s->rotary < 0)
+    if (s->rotary == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, halves, none, half_fp32, pairs_wide");
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
-    if (s->style < 0)
+    if (s->style == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of " RMS_STYLE_NAMES);
     if (s->dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
@@ -116,7 +116,7 @@ static void part_gate(attention_spec *s, uint32_t x, gpumem_emit *e)
     dim[3] = extent(s->dim, GPUMEM_AXIS_HEAD_DIM);
     half[0] = view_of(e, gpumem_emit_tensor(e, "query", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), s->q);
     half[1] = hold(e, gpumem_emit_like(e, "gate", x, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS)), GPUMEM_LIVES_STEP);
-    op = gpumem_emit_op(e, GPUMEM_OP_SPLIT, GPUMEM_SPLIT_GATED, "q_gate", 1, &s->q, 2, half);
+    op = gpumem_emit_op(e, GPUMEM_OP_SPLIT, "gated", "q_gate", 1, &s->q, 2, half);
     if (op)
         op->attr[0] = (uint32_t)s->heads;
     s->gate = half[1];
@@ -151,7 +151,7 @@ static void project(const gpumem_args *args, uint32_t x, uint32_t context, atten
         y = linear(e, "qkv_proj", GPUMEM_FAMILY_MATRIX, x, weight, extent(whole, GPUMEM_AXIS_HEADS), flags);
         split(e, "qkv", hold(e, y, GPUMEM_LIVES_STEP), 3, names, size, part);
         if (e->status == GPUMEM_OK) {
-            e->op[e->nop - 1].variant = (uint8_t)s->layout;
+            e->op[e->nop - 1].variant = gpumem_emit_string(e, s->layout);
             e->op[e->nop - 1].attr[0] = (uint32_t)s->heads;
         }
         if (gate) {
@@ -190,10 +190,10 @@ static uint32_t gate_of(const gpumem_args *args, uint32_t x, const attention_spe
 static uint32_t gated(const gpumem_args *args, uint32_t y, uint32_t gate, const attention_spec *s, gpumem_emit *e)
 {
     if (s->gating == GATE_SOFTPLUS) {
-        gate = of_dtype(e, activate(e, cast(e, gate, GPUMEM_DTYPE_F32), GPUMEM_ACT_SOFTPLUS), GPUMEM_DTYPE_F32);
+        gate = of_dtype(e, activate(e, cast(e, gate, GPUMEM_DTYPE_F32), "softplus"), GPUMEM_DTYPE_F32);
         gate = hold(e, cast(e, gate, GPUMEM_DTYPE_MODEL), GPUMEM_LIVES_STEP);
     } else
-        gate = activate(e, gate, GPUMEM_ACT_SIGMOID);
+        gate = activate(e, gate, "sigmoid");
     if (flag_of(args, ATTENTION_GATE_BY_HEAD)) {
         y = by_head(e, "attended_heads", y, extent(s->heads, GPUMEM_AXIS_HEADS), extent(s->value_dim, GPUMEM_AXIS_HEAD_DIM));
         gate = by_head(e, "gate_heads", gate, extent(s->heads, GPUMEM_AXIS_HEADS), extent(1, GPUMEM_AXIS_NONE));
@@ -223,7 +223,7 @@ static uint32_t layer_of_heads(gpumem_emit *e, const char *module, uint32_t x, u
         operand[2] = vector(e, module, "bias", GPUMEM_FAMILY_NORM, width);
     }
     y = gpumem_emit_same(e, module, x);
-    gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, s->norm == NORM_MATRIX ? GPUMEM_NORM_LLAMA : GPUMEM_NORM_PLAIN, module, 3, operand, 1, &y);
+    gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, s->norm == NORM_MATRIX ? "llama" : "plain", module, 3, operand, 1, &y);
     return y;
 }
 
@@ -246,7 +246,7 @@ static uint32_t one_by_one(gpumem_emit *e, const char *module, uint32_t x, uint6
             op->rule = rule;
         }
         part[n - 1] = gpumem_emit_same(e, "head", head);
-        operate(e, GPUMEM_OP_LAYERNORM, GPUMEM_NORM_PLAIN, module, head, w, part[n - 1]);
+        operate(e, GPUMEM_OP_LAYERNORM, "plain", module, head, w, part[n - 1]);
         if (n == GROUP || i + 1 == heads) {
             group[ngroup] = gpumem_emit_like(e, "heads", x, extent(n * s->dim, GPUMEM_AXIS_HEADS));
             gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, module, n, part, 1, &group[ngroup]);
@@ -267,12 +267,12 @@ static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_
     if (s->norm == NORM_EACH)
         return one_by_one(e, module, x, heads, s);
     if (s->norm == NORM_FULL)
-        return rmsnorm(e, module, x, extent(width, GPUMEM_AXIS_HEADS), (unsigned)s->style, 1);
+        return rmsnorm(e, module, x, extent(width, GPUMEM_AXIS_HEADS), s->style, 1);
     if (s->norm == NORM_MATRIX)
         return layer_of_heads(e, module, x, heads, s);
     y = e->status == GPUMEM_OK && e->tensor[x].ndim > 3 ? x : by_head(e, "heads", x, extent(heads, GPUMEM_AXIS_HEADS), extent(s->dim, GPUMEM_AXIS_HEAD_DIM));
     if (s->norm == NORM_HEAD)
-        return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), (unsigned)s->style, s->affine);
+        return rmsnorm(e, module, y, extent(s->norm_dim, GPUMEM_AXIS_HEAD_DIM), s->style, s->affine);
     return layer_of_heads(e, module, y, heads, s);
 }
 
@@ -284,18 +284,18 @@ static void rotate(const gpumem_args *args, const uint32_t *table, attention_spe
     operand[1] = s->k;
     operand[2] = table[0];
     operand[3] = table[1];
-    if (s->rotary == GPUMEM_ROTARY_INTERLEAVE || s->rotary == GPUMEM_ROTARY_PARTS || s->rotary == GPUMEM_ROTARY_TOKENS) { /* what was projected stays: its parts are views of it */
+    if (is_word(s->rotary, "interleave") || is_word(s->rotary, "parts") || is_word(s->rotary, "tokens")) { /* what was projected stays: its parts are views of it */
         hold(e, s->q, GPUMEM_LIVES_STEP);
         hold(e, s->k, GPUMEM_LIVES_STEP);
     }
     s->q = rotated[0] = gpumem_emit_same(e, "q_rotated", s->q);
     s->k = rotated[1] = gpumem_emit_same(e, "k_rotated", s->k);
-    if (s->rotary == GPUMEM_ROTARY_PARTS || s->rotary == GPUMEM_ROTARY_TOKENS) {
+    if (is_word(s->rotary, "parts") || is_word(s->rotary, "tokens")) {
         gpumem_dim part = extent(size_or(args, ATTENTION_ROPE, s->dim), GPUMEM_AXIS_HEAD_DIM);
         for (; n < 4; n++)
             rotated[n] = hold(e, gpumem_emit_like(e, "rotated_part", rotated[n - 2], part), GPUMEM_LIVES_STEP);
     }
-    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, (unsigned)s->rotary, "rotary", 4, operand, n, rotated);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, s->rotary, "rotary", 4, operand, n, rotated);
     if (op)
     {
         op->attr[0] = (uint32_t)size_or(args, ATTENTION_ROPE, s->dim);
@@ -344,13 +344,13 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
         hold(e, operand[i], GPUMEM_LIVES_STEP);
     y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
     result[0] = y;
-    if (s->scores == GPUMEM_SCORES_ALIBI || s->scores == GPUMEM_SCORES_WIDE)
+    if (is_word(s->scores, "alibi") || is_word(s->scores, "wide"))
         result[nresult++] = s->weights = of_pairs(e, "weights", like, s, GPUMEM_LIVES_BLOCK);
-    if (s->scores == GPUMEM_SCORES_ALIBI) {
+    if (is_word(s->scores, "alibi")) {
         result[nresult++] = of_pairs(e, "scores", like, s, GPUMEM_LIVES_STEP);
         result[nresult++] = of_pairs(e, "masked", like, s, GPUMEM_LIVES_STEP);
     }
-    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, (unsigned)s->scores, "attention", 5, operand, nresult, result);
+    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, s->scores, "attention", 5, operand, nresult, result);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->kv;
@@ -370,7 +370,7 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
 static uint32_t heads_first(gpumem_emit *e, uint32_t x)
 {
     uint32_t y = view_of(e, gpumem_emit_same(e, "heads_first", x), x);
-    operate(e, GPUMEM_OP_VIEW, GPUMEM_VIEW_HEADS_FIRST, "heads_first", x, GPUMEM_NONE, y);
+    operate(e, GPUMEM_OP_VIEW, "heads_first", "heads_first", x, GPUMEM_NONE, y);
     return y;
 }
 
@@ -395,7 +395,7 @@ static uint32_t finish(const gpumem_args *args, uint32_t y, gpumem_dim width, co
     if (s->gating)
         y = gated(args, y, s->gate, s, e);
     if (flag_of(args, ATTENTION_O_NORM))
-        y = rmsnorm(e, "attn_sub_norm", y, width, GPUMEM_NORM_LLAMA, 1);
+        y = rmsnorm(e, "attn_sub_norm", y, width, "llama", 1);
     if (!is_null(args, ATTENTION_O_INPUT))
         weight = gpumem_emit_weight(e, "o_proj.weight", GPUMEM_FAMILY_MATRIX, width, extent(size_of(args, ATTENTION_O_INPUT), GPUMEM_AXIS_HEADS));
     if (flag_of(args, ATTENTION_GATE_BY_HEAD))
@@ -461,13 +461,13 @@ DESCRIBE(attention_describe)
         norm_both(&s, e);
     if (flag_of(args, ATTENTION_KV_REPEATED))
         repeat(&s, e);
-    if (s.layout == GPUMEM_SPLIT_PICKED)
+    if (is_word(s.layout, "picked"))
         heads_first_all(&s, e);
-    if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE && s.rotary != ROTARY_NONE)
+    if (in[1] != GPUMEM_NONE && in[2] != GPUMEM_NONE && !is_word(s.rotary, "none"))
         rotate(args, in + 1, &s, e);
-    if (s.layout == GPUMEM_SPLIT_QUARTERS)
+    if (is_word(s.layout, "quarters"))
         heads_first_all(&s, e);
-    else if (s.rotary == GPUMEM_ROTARY_TOKENS) {
+    else if (is_word(s.rotary, "tokens")) {
         s.q = heads_first(e, s.q);
         s.k = heads_first(e, s.k);
     }
@@ -480,7 +480,7 @@ DESCRIBE(attention_describe)
         cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
         op = append_cache(e, &s.k, &s.v, s.kv, size_or(args, ATTENTION_WINDOW, 0));
         if (op)
-            op->attr[2] = s.scores == GPUMEM_SCORES_WIDE;
+            op->attr[2] = is_word(s.scores, "wide");
     }
     out[1] = own_bias(args, in, &s, e);
     y = attend(args, in[0], out[1], &s, e);

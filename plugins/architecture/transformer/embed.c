@@ -219,7 +219,7 @@ DESCRIBE(cossin_describe)
     uint64_t rope = size_or(args, COSSIN_ROPE, size_of(args, COSSIN_HEAD_DIM));
     const char *kind = args->param[COSSIN_KIND].v.s;
     gpumem_dim frequencies = extent((rope + 1) / 2, GPUMEM_AXIS_HEAD_DIM), dim[3];
-    unsigned variant;
+    const char *variant;
     uint32_t operand[2] = {GPUMEM_NONE, GPUMEM_NONE};
     char s[PATH_ROOM];
     for (unsigned i = 0; i < 2 && is_null(args, COSSIN_ROWS); i++) {
@@ -245,8 +245,8 @@ DESCRIBE(cossin_describe)
                                             flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);
     if (flag_of(args, COSSIN_COMPLEX))
         of_dtype(e, view_of(e, out[1], of_dtype(e, out[0], GPUMEM_DTYPE_C64)), GPUMEM_DTYPE_C64);
-    variant = flag_of(args, COSSIN_COMPLEX) ? GPUMEM_TABLE_COMPLEX : flag_of(args, COSSIN_HALVED) ? GPUMEM_TABLE_HALVED : GPUMEM_TABLE_PLAIN;
-    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, is_null(args, COSSIN_ROWS) ? variant : GPUMEM_TABLE_ROWS, "cossin", 2, operand, 2, out);
+    variant = flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
+    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, is_null(args, COSSIN_ROWS) ? variant : "rows", "cossin", 2, operand, 2, out);
     out[2] = operand[1];
     return (gpumem_status)e->status;
 }

@@ -68,9 +68,10 @@ const gpumem_paramdef pooler_params[POOLER_N] = {
 
 DESCRIBE(pooler_describe)
 {
-    uint32_t act = activation_of(args->param[POOLER_ACT].v.s), first;
+    const char *act = activation_of(args->param[POOLER_ACT].v.s);
+    uint32_t first;
     gpumem_dim dim[2];
-    if (act == GPUMEM_NONE)
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     dim[0] = e->tensor[in[0]].dim[0];
     dim[1] = last_of(e, in[0]);
@@ -86,8 +87,8 @@ const gpumem_paramdef activate_params[ACTIVATE_N] = {
 
 DESCRIBE(activate_describe)
 {
-    uint32_t act = activation_of(args->param[ACTIVATE_ACT].v.s);
-    if (act == GPUMEM_NONE)
+    const char *act = activation_of(args->param[ACTIVATE_ACT].v.s);
+    if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     out[0] = activate(e, in[0], act);
     return (gpumem_status)e->status;

@@ -34,12 +34,11 @@ const gpumem_paramdef loss_params[LOSS_N] = {
 DESCRIBE(loss_describe)
 {
     static const char *const styles[] = {"causal", "plain", "masked", NULL};
-    static const uint8_t variant[] = {GPUMEM_LOSS_CAUSAL, GPUMEM_LOSS_PLAIN, GPUMEM_LOSS_MASKED};
     int style = choice_of(args, LOSS_STYLE, styles);
     if (style < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "loss_style is none of causal, plain, masked");
     out[0] = gpumem_emit_tensor(e, "loss", GPUMEM_ROLE_ACTIVATION, 0, style == 1 ? GPUMEM_DTYPE_MODEL : GPUMEM_DTYPE_F32, 0, NULL);
-    gpumem_emit_op(e, GPUMEM_OP_LOSS, variant[style], "loss", 2, in, 1, out);
+    gpumem_emit_op(e, GPUMEM_OP_LOSS, styles[style], "loss", 2, in, 1, out);
     hold(e, out[0], GPUMEM_LIVES_MODEL);
     return (gpumem_status)e->status;
 }

@@ -93,7 +93,7 @@ DESCRIBE(mlp_describe)
     m.cast = flag_of(args, MLP_CAST);
     m.product_used = !flag_of(args, MLP_PRODUCT_HELD);
     m.learned_act = strcmp(args->param[MLP_ACT].v.s, "xielu") == 0;
-    if (m.act == GPUMEM_NONE)
+    if (m.act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (m.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "mlp_dropout is no probability");

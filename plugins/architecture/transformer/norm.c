@@ -9,8 +9,8 @@ const gpumem_paramdef rmsnorm_params[RMSNORM_N] = {
 
 DESCRIBE(rmsnorm_describe)
 {
-    int style = rms_style_of(args, RMSNORM_STYLE);
-    if (style < 0)
+    const char *style = rms_style_of(args, RMSNORM_STYLE);
+    if (style == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of " RMS_STYLE_NAMES);
     if (flag_of(args, RMSNORM_BIAS)) {
         uint32_t operand[3];
@@ -18,10 +18,10 @@ DESCRIBE(rmsnorm_describe)
         operand[1] = vector(e, "", "weight", GPUMEM_FAMILY_NORM, last_of(e, in[0]));
         operand[2] = vector(e, "", "bias", GPUMEM_FAMILY_NORM, last_of(e, in[0]));
         out[0] = gpumem_emit_same(e, "normed", in[0]);
-        gpumem_emit_op(e, GPUMEM_OP_RMSNORM, (unsigned)style, "rmsnorm", 3, operand, 1, out);
+        gpumem_emit_op(e, GPUMEM_OP_RMSNORM, style, "rmsnorm", 3, operand, 1, out);
         hold(e, out[0], GPUMEM_LIVES_STEP);
     } else
-        out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), (unsigned)style, flag_of(args, RMSNORM_AFFINE)), GPUMEM_LIVES_STEP);
+        out[0] = hold(e, rmsnorm(e, "", in[0], last_of(e, in[0]), style, flag_of(args, RMSNORM_AFFINE)), GPUMEM_LIVES_STEP);
     return (gpumem_status)e->status;
 }
 
@@ -34,7 +34,7 @@ const gpumem_paramdef layernorm_params[LAYERNORM_N] = {
 DESCRIBE(layernorm_describe)
 {
     static const char *const styles[] = {"plain", "manual", "fp32", "shifted", NULL};
-    static const uint8_t variant[] = {GPUMEM_NORM_PLAIN, GPUMEM_NORM_LLAMA, GPUMEM_NORM_PLAIN, GPUMEM_NORM_GEMMA};
+    static const char *const variant[] = {"plain", "llama", "plain", "gemma"};
     int style = choice_of(args, LAYERNORM_STYLE, styles), affine = flag_of(args, LAYERNORM_AFFINE), fp32 = style == 2;
     gpumem_dim width = last_of(e, in[0]);
     uint32_t operand[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y;

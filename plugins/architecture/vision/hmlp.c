@@ -119,7 +119,7 @@ DESCRIBE(hmlp_describe)
         operate(e, GPUMEM_OP_COPY, 0, "fold", x, GPUMEM_NONE, y);
         x = linear(e, join(e, own, module, "projection"), GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, width, 0);
         if (i + 1 < layers)
-            x = activate(e, rmsnorm(e, join(e, own, module, "layer_norm"), x, width, GPUMEM_NORM_LLAMA, 1), GPUMEM_ACT_GELU);
+            x = activate(e, rmsnorm(e, join(e, own, module, "layer_norm"), x, width, "llama", 1), "gelu");
     }
     out[0] = hold(e, x, GPUMEM_LIVES_STACK);
     return (gpumem_status)e->status;

@@ -184,7 +184,7 @@ static DESCRIBE(batchnorm_describe)
         gpumem_emit_tensor(e, running[i], GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 1, &width);
     gpumem_emit_tensor(e, "num_batches_tracked", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_I64, 0, NULL);
     out[0] = gpumem_emit_same(e, "normed", in[0]);
-    gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, GPUMEM_NORM_PLAIN, "batchnorm", 3, operand, 1, out);
+    gpumem_emit_op(e, GPUMEM_OP_LAYERNORM, "plain", "batchnorm", 3, operand, 1, out);
     return (gpumem_status)e->status;
 }
 

@@ -29,7 +29,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         return gpumem_because(args, GPUMEM_EINVAL, "rank is larger than a matrix");
     wide = thin(e, "up_a", "up_b", in[0], thickness, width);
     active = gpumem_emit_same(e, "act", wide);
-    gpumem_emit_op(e, GPUMEM_OP_ACT, GPUMEM_ACT_SILU, "act", 1, &wide, 1, &active);
+    gpumem_emit_op(e, GPUMEM_OP_ACT, "silu", "act", 1, &wide, 1, &active);
     out[0] = thin(e, "down_a", "down_b", active, thickness, hidden);
     return (gpumem_status)e->status;
 }
