@@ -79,6 +79,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     s->rotary = word_of(args, ATTENTION_ROTARY, rotaries);
     s->norm = choice_of(args, ATTENTION_QK_NORM, norms);
     s->at_once = flag_of(args, ATTENTION_QK_NORM_AT_ONCE);
+    s->scaled = SCALED_NOT;
     s->style = rms_style_of(args, ATTENTION_NORM_STYLE);
     s->affine = flag_of(args, ATTENTION_QK_NORM_AFFINE);
     s->dropout = probability_of(args, ATTENTION_DROPOUT);
