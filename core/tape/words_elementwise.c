@@ -52,6 +52,20 @@ DERIVE(d_sqrt)
     gm_tv_unref(t, a);
 }
 
+/* erf: 2 / sqrt(pi) * exp(-(self.pow(2))) * grad, one expression: its temporaries go together */
+DERIVE(d_erf)
+{
+    uint32_t a[4], n = 0;
+    a[n++] = gm_like(t, node->saved[0]);
+    while (n < 4) {
+        a[n] = gm_like(t, a[n - 1]);
+        n++;
+    }
+    res[0] = gm_like2(t, a[3], g[0]);
+    while (n-- > 0)
+        gm_tv_unref(t, a[n]);
+}
+
 /* clamp: where((self >= min).logical_and_(self <= max), grad, 0) */
 DERIVE(d_clamp)
 {
@@ -567,7 +581,8 @@ const gm_word gm_words_elementwise[] = {
     {"pow", "t|a", 'h', of_input, d_pow},   {"square", "t", 0, of_input, d_pow}, {"rsqrt", "t", 'h', of_result, d_rsqrt},
     {"sqrt", "t", 0, of_result, d_sqrt},  {"exp", "t", 'h', of_result, d_new_input}, {"log", "t", 'h', of_input, d_new_input},
     {"silu", "t", 0, of_input, d_new_input}, {"gelu", "t", 0, of_input, d_new_input}, {"relu", "t", 0, of_result, d_new_input}, {"gelu_by_hand", "t", 0, gelu_by_hand, d_gelu_by_hand},
-    {"tanh", "t", 0, of_result, d_new_input}, {"sigmoid", "t", 0, of_result, d_new_input}, {"softplus", "t", 'h', of_input, d_new_input},
+    {"erf", "t", 0, of_input, d_erf}, {"hardtanh", "t", 0, of_input, d_new_input}, {"hardswish", "t", 0, of_input, d_new_input}, {"leaky_relu", "t", 0, of_input, d_new_input},
+    {"mish", "t", 0, of_input, d_new_input}, {"tanh", "t", 0, of_result, d_new_input}, {"sigmoid", "t", 0, of_result, d_new_input}, {"softplus", "t", 'h', of_input, d_new_input},
     {"clamp", "t", 0, of_input, d_clamp}, {"clamp_in_place", "t", 0, clamp_in_place, d_clamp_in_place}, {"scaled_in_place", "t", 0, scaled_in_place, d_new}, {"where", "ttt", 0, where_, d_where}, {"expm1", "t", 'h', of_result, d_of_other},
     {"abs", "t", 0, of_input, d_of_other}, {"sin", "t", 0, of_input, d_of_other},
     {"cos", "t", 0, of_input, d_of_other}, {"add", "tt", 0, add, d_add},         {"sub", "tt", 0, add, d_sub},

@@ -318,13 +318,11 @@ static inline uint32_t binary(gpumem_emit *e, unsigned kind, const char *name, u
 static inline const char *activation_of(const char *name)
 {
     static const struct { const char *name, *act; } table[] = {
-        {"silu", "silu"}, {"swish", "silu"}, {"gelu", "gelu"}, {"gelu_pytorch_tanh", "gelu"},
-        {"gelu_python", "gelu_new"}, {"gelu_python_tanh", "gelu_new"}, {"gelu_new", "gelu_new"},
-        {"gelu_fast", "gelu_new"}, {"gelu_accurate", "gelu_new"}, {"gelu_10", "gelu"},
-        {"quick_gelu", "gelu"}, {"relu", "relu"}, {"relu6", "relu"}, {"relu2", "relu2"},
-        {"sigmoid", "sigmoid"}, {"tanh", "tanh"}, {"mish", "silu"}, {"hardswish", "silu"},
-        {"leaky_relu", "silu"}, {"xielu", "silu"}, {"swiglu_limited", "swiglu_limited"},
-        {"gelu_by_hand", "gelu_by_hand"},
+        {"silu", "silu"}, {"swish", "silu"}, {"gelu", "gelu"}, {"gelu_pytorch_tanh", "gelu"}, {"gelu_new", "gelu_new"}, {"gelu_python_tanh", "gelu_new"},
+        {"gelu_accurate", "gelu_new"}, {"gelu_fast", "gelu_fast"}, {"gelu_python", "gelu_python"}, {"gelu_10", "gelu_10"}, {"quick_gelu", "quick_gelu"},
+        {"relu", "relu"}, {"relu2", "relu2"}, {"relu6", "relu6"}, {"leaky_relu", "leaky_relu"}, {"sigmoid", "sigmoid"}, {"tanh", "tanh"}, {"mish", "mish"},
+        {"hardswish", "hardswish"}, {"laplace", "laplace"}, {"linear", "linear"}, {"sqrtsoftplus", "sqrtsoftplus"}, {"xielu", "silu"},
+        {"swiglu_limited", "swiglu_limited"}, {"gelu_by_hand", "gelu_by_hand"},
     };
     for (size_t i = 0; i < COUNT(table); i++)
         if (strcmp(table[i].name, name) == 0)
