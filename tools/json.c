@@ -393,6 +393,10 @@ static void put_provenance(gpumem_text *t, const estimate *e)
         json_string(t, "kind", gpumem_kind_name(used[i].kind));
         json_string(t, "id", used[i].id);
         json_string(t, "version", used[i].version);
+        json_open(t, "sources", '[');
+        for (size_t k = 0; k < used[i].nsource; k++)
+            json_string(t, NULL, used[i].source[k]);
+        json_close(t, '[');
         json_close(t, '{');
     }
     json_close(t, '[');

@@ -126,8 +126,8 @@ gpumem_status estimate_at_peak(estimate *e, gpumem_error *err)
     if (!own)
         return fail(err, GPUMEM_ENOMEM, "out of memory");
     for (size_t i = 0; i < nused; i++)
-        if (used[i].kind == GPUMEM_KIND_ACTIVATION)
-            snprintf(e->by, sizeof e->by, "activation/%s", used[i].id);
+        if (used[i].kind == (e->moment.phase == GPUMEM_STEP ? GPUMEM_KIND_OPTIMIZER : GPUMEM_KIND_ACTIVATION) && !*e->by)
+            snprintf(e->by, sizeof e->by, "%s/%s", gpumem_kind_name(used[i].kind), used[i].id);
     memcpy(value, e->result.line, sizeof value);
     e->has_moment = true;
     e->nline = 0;

@@ -92,7 +92,7 @@ typedef struct estimate {
     char by[96];             /* who says what operators make */
     suggestion suggestion[MAX_SUGGESTIONS];
     unsigned nsuggestion;
-    char note[6][200]; /* beside the model's warnings */
+    char note[6][320]; /* beside the model's warnings */
     unsigned nnote;
 } estimate;
 

@@ -129,7 +129,7 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
     }
     p = plan->peaks[(batch == 1) + 2 * (tokens == 1)];
     if (p == NULL)
-        return bad | (plan->walk.rules && plan->complete); /* made for other points only */
+        return bad;
     bad |= gm_peaks_at(p, plan->rounding, batch, tokens, peak);
     if (plan->chunk) { /* so many tokens at once, beside all that is remembered */
         bad |= gm_add_u64(out->phase[3], peak[GM_PEAK_FORWARD], &out->phase[3]);
@@ -150,6 +150,12 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
     bad |= gm_add_u64(out->phase[1], peak[GM_PEAK_BACKWARD], &out->phase[1]);
     highest(out);
     return bad;
+}
+
+/* A plan may be made for one batch and one number of tokens only: gpumem_request.only. */
+static bool made_for(const gpumem_plan *plan, const gpumem_point *point)
+{
+    return plan->walk.rules == NULL || !plan->complete || plan->chunk || plan->peaks[(point->batch == 1) + 2 * (point->tokens == 1)];
 }
 
 gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out, gpumem_error *err)
@@ -182,6 +188,9 @@ gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *
         bad = bad || gm_add_u64(add, peak, &add) || add_fold(&plan->fold[i], add, &s);
     }
     bad = bad || add_lines(plan, &s, out) || add_peaks(plan, point, out);
+    if (!bad && !made_for(plan, point))
+        return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "the plan was made for other points than batch %llu and %llu tokens: see request.only",
+                       (unsigned long long)point->batch, (unsigned long long)point->tokens);
     if (bad)
         return gm_fail(err, GPUMEM_ERANGE, NULL, 0, 0, "the estimate does not fit in 64 bits at batch %llu and %llu tokens",
                        (unsigned long long)point->batch, (unsigned long long)point->tokens);

@@ -51,7 +51,7 @@ static gpumem_status use(gm_planner *p, const gm_manifest *m, gpumem_error *err)
             return GPUMEM_OK;
     if (plan->nused == COUNT(plan->used))
         return gm_fail(err, GPUMEM_EINTERNAL, NULL, 0, 0, "an estimate uses more than %zu plugins", COUNT(plan->used));
-    plan->used[plan->nused++] = (gpumem_used){m->kind, m->id, m->version, m->path};
+    plan->used[plan->nused++] = (gpumem_used){m->kind, m->id, m->version, m->path, m->source, m->nsource};
     return GPUMEM_OK;
 }
 
@@ -680,7 +680,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
 {
     gpumem_plan *plan = p->plan;
     const gpumem_description *d = &plan->model->d;
-    char note[160] = "";
+    char note[256] = "";
     gm_walk_job *w = &plan->walk;
     uint32_t *rule = gm_arena_zero(p->arena, d->nop + 1u, sizeof *rule);
     gpumem_error own = {0};
@@ -727,7 +727,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     }
     w->note = NULL;
     if (*note)
-        snprintf(plan->warning, sizeof plan->warning, "what one operator keeps is only described: %.110s", note);
+        snprintf(plan->warning, sizeof plan->warning, "what is kept is only described: %s", note);
     plan->complete = true;
     return GPUMEM_OK;
 }

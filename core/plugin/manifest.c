@@ -622,10 +622,26 @@ static gpumem_status read_plugin(const reader *r)
     return status;
 }
 
+static gpumem_status read_sources(reader *r)
+{
+    const gm_value *list = gm_value_get(r->root, "sources");
+    const char **source;
+    gpumem_status status = list ? gm_strings_check(r->file, "sources", list, NULL, 0, r->err) : GPUMEM_OK;
+    if (status != GPUMEM_OK || list == NULL || list->n == 0)
+        return status;
+    source = gm_arena_zero(r->arena, list->n, sizeof *source);
+    if (source == NULL)
+        return gm_no_memory(r->err);
+    for (size_t i = 0; i < list->n; i++)
+        source[i] = list->v.list[i].v.s;
+    r->out->source = source;
+    r->out->nsource = list->n;
+    return GPUMEM_OK;
+}
+
 static gpumem_status read_root(reader *r, gpumem_kind kind, const char *id)
 {
     gpumem_status status = check_format(r);
-    const gm_value *sources;
     if (status == GPUMEM_OK)
         status = check_keys(r, kind);
     if (status == GPUMEM_OK)
@@ -635,9 +651,7 @@ static gpumem_status read_root(reader *r, gpumem_kind kind, const char *id)
     r->out->id = text_of(r->root, "id");
     r->out->version = text_of(r->root, "version");
     r->out->title = text_of(r->root, "title");
-    sources = r->out->sources = gm_value_get(r->root, "sources");
-    if (sources)
-        status = gm_strings_check(r->file, "sources", sources, NULL, 0, r->err);
+    status = read_sources(r);
     return status == GPUMEM_OK && gm_kind_is_folder(kind) ? read_plugin(r) : status;
 }
 

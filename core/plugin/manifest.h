@@ -37,7 +37,8 @@ typedef struct gm_manifest {
     const char *rules;   /* file name of the rules of operators, or NULL */
     const char *step;    /* file name of the programs of an optimizer's step, or NULL */
     const char *use;       /* the plugin of the same kind whose library it uses, or NULL */
-    const gm_value *sources; /* a list of strings, or NULL */
+    const char *const *source; /* what it is made after */
+    size_t nsource;
     const gm_value *with;    /* values for the parameters of the plugin that it uses, or NULL */
     const gm_paramdef *param;
     uint32_t nparam;

@@ -57,7 +57,7 @@ static const struct { const char *name; unsigned types; const char *expected; } 
 static const char *const result_key[] = {
     "class", "parameters", "trainable", "weights", "between_steps", "kept", "held_for_backward", "after_forward", "after_backward", "after_step",
     "peak_forward", "peak_backward", "peak_step", "peak", "peak_phase", "peak_op", "cache", "after_prefill", "after_decode", "peak_prefill",
-    "peak_decode", "total", "error"};
+    "peak_decode", "total", "warnings", "error"};
 
 static int known_key(const char *key)
 {
@@ -358,6 +358,23 @@ static void write_answer(const gm_answer *a, const gpumem_result *r, gpumem_text
     }
 }
 
+/* Those of the model and of the plan, where there are any. */
+static void write_warnings(const gm_answer *a, gpumem_text *out, bool *first)
+{
+    const char *const *warning, *own = gpumem_plan_warning(a->plan);
+    size_t n = gpumem_model_warnings(a->model, &warning);
+    if (n == 0 && own == NULL)
+        return;
+    field(out, "warnings", first);
+    gpumem_text_char(out, '[');
+    for (size_t i = 0; i < n + (own != NULL); i++) {
+        const char *s = i < n ? warning[i] : own;
+        gpumem_text_puts(out, i ? ", " : "");
+        gpumem_text_json(out, s, strlen(s));
+    }
+    gpumem_text_char(out, ']');
+}
+
 static void write_error(const gpumem_error *err, gpumem_text *out, bool *first)
 {
     char text[1200];
@@ -393,9 +410,10 @@ gpumem_status gpumem_batch_line(gpumem_batch *b, const char *line, size_t n, gpu
         echo(&v, out, &first);
         s = answer(b, &v, &a, &r, &err);
     }
-    if (s == GPUMEM_OK)
+    if (s == GPUMEM_OK) {
         write_answer(&a, &r, out, &first);
-    else
+        write_warnings(&a, out, &first);
+    } else
         write_error(&err, out, &first);
     gpumem_text_puts(out, "}\n");
     if (!a.kept) {

@@ -270,8 +270,8 @@ static gpumem_status describe(gpumem_host *host, gpumem_text *t, const gm_manife
         }
     }
     key(t, "sources");
-    if (m->sources)
-        gm_value_json(m->sources, t);
+    if (m->nsource)
+        gm_value_json(gm_value_get(m->root, "sources"), t);
     else
         gpumem_text_puts(t, "[]");
     s = describe_users(host, t, m, err);

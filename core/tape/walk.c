@@ -230,6 +230,18 @@ static void bound_again(gm_walk *w, uint32_t op)
         w->block.one[i].old |= w->block.one[i].from != op && w->d->op[w->block.one[i].from].kind == w->d->op[op].kind;
 }
 
+/* The first operator with what is wrong with its rule, the others by their names, as many as there is room for. */
+static void note(const gm_walk_job *j, const char *why, const char *name)
+{
+    size_t n = strlen(j->note);
+    if (n == 0)
+        snprintf(j->note, j->nnote, "%s", why);
+    else if (strstr(j->note, name) == NULL && n + strlen(name) + 6 < j->nnote)
+        snprintf(j->note + n, j->nnote - n, ", %s", name);
+    else if (strstr(j->note, name) == NULL && n > 3 && strcmp(j->note + n - 3, "...") != 0 && n + 6 < j->nnote)
+        strcpy(j->note + n, ", ...");
+}
+
 /* Where no rule fits, the description still says what the operator makes: each result is new, and keeps what it was made of. */
 static unsigned by_description(gm_walk *w, const gpumem_op *o, const uint32_t *tv, const gm_meta *meta, uint32_t *made)
 {
@@ -237,8 +249,8 @@ static unsigned by_description(gm_walk *w, const gpumem_op *o, const uint32_t *t
     const gm_walk_job *j = w->job;
     unsigned n = 0, out = 0, keeping = gm_word_find("keeping", 7);
     gm_arg arg[GM_WORD_ARGS];
-    if (j->note && j->nnote && !*j->note)
-        snprintf(j->note, j->nnote, "%s", t->failed ? t->why : w->d->string + o->name);
+    if (j->note)
+        note(j, t->failed ? t->why : w->d->string + o->name, w->d->string + o->name);
     t->failed = t->stop = false;
     t->why[0] = 0;
     t->looping = 0;

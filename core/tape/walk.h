@@ -18,7 +18,7 @@ typedef struct gm_walk_job {
     gm_rules *rules;
     uint32_t rounding;
     unsigned flags;
-    char *note; /* of nnote bytes: the first operator that is counted by its description alone; or NULL */
+    char *note; /* of nnote bytes: operators that are counted by their descriptions alone; or NULL */
     size_t nnote;
 } gm_walk_job;
 

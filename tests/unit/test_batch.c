@@ -153,6 +153,9 @@ START_TEST(nothing_is_guessed)
     ck_assert_str_ne(field_of(none, "between_steps"), "");
     ck_assert_str_eq(field_of(infer, "between_steps"), "");
     ck_assert_str_eq(field_of(loss, "peak_phase"), "");
+    ck_assert_str_eq(field_of(loss, "warnings"), ""); /* there are none */
+    ck_assert_ptr_nonnull(strstr(field_of(none, "warnings"), "activations are not counted"));
+    ck_assert_ptr_nonnull(strstr(field_of("{\"config\": {\"model_type\": \"baichuan\"}, \"seq\": 8}", "warnings"), "remote code"));
     ck_assert_str_ne(field_of("{\"config\": \"tiny.json\", \"set\": \"classic\"}", "total"), ""); /* whose formulas are whole, but know no phases */
     ck_assert_str_eq(field_of("{\"config\": \"tiny.json\", \"set\": \"classic\"}", "peak_forward"), "");
 }

@@ -56,7 +56,7 @@ START_TEST(everything)
     ck_assert_str_eq(m.folder, fixture_path(&f, "optimizer/x"));
     ck_assert_str_eq(m.path, fixture_path(&f, "optimizer/x/manifest.yaml"));
     ck_assert_ptr_null(m.use);
-    ck_assert_uint_eq(m.sources->n, 2);
+    ck_assert_uint_eq(m.nsource, 2);
     ck_assert_uint_eq(m.nparam, 2);
     ck_assert_str_eq(m.param[0].key, "beta");
     ck_assert_str_eq(m.param[0].help, "a weight");

@@ -478,6 +478,9 @@ START_TEST(provenance)
         ck_assert_str_eq(name, expected[i]);
         ck_assert(used[i].path[0] == '/' && used[i].version[0]);
     }
+    ck_assert_uint_ge(used[7].nsource, 2); /* versions of frameworks */
+    ck_assert_ptr_nonnull(strstr(used[7].source[0], "PyTorch 2.13"));
+    ck_assert_ptr_nonnull(strstr(used[7].source[1], "transformers 5.23.0"));
     ck_assert_ptr_eq(gpumem_plan_model(p), m);
     gpumem_plan_free(p);
     gpumem_model_free(m);
@@ -749,6 +752,12 @@ START_TEST(sizes_that_do_not_fit)
     ck_assert_int_eq(gpumem_plan_evaluate(p, &(gpumem_point){UINT64_MAX, UINT64_MAX}, &r, NULL), GPUMEM_ERANGE);
     ck_assert_int_eq(gpumem_plan_evaluate(p, &(gpumem_point){1ull << 40, 1ull << 10}, &r, NULL), GPUMEM_ERANGE);
     ck_assert_int_eq(gpumem_plan_evaluate(p, &(gpumem_point){1ull << 30, 1ull << 10}, &r, NULL), GPUMEM_OK);
+    gpumem_plan_free(p);
+    gpumem_error_clear(&err);
+    p = plan_of(m, "default", (gpumem_request){.only = {2, 8}});
+    ck_assert_int_eq(gpumem_plan_evaluate(p, &(gpumem_point){2, 9}, &r, NULL), GPUMEM_OK); /* batch 1 and one token are other programs */
+    ck_assert_int_eq(gpumem_plan_evaluate(p, &(gpumem_point){2, 1}, &r, &err), GPUMEM_EINVAL);
+    ck_assert_str_eq(err.message, "the plan was made for other points than batch 2 and 1 tokens: see request.only");
     gpumem_plan_free(p);
     gpumem_model_free(m);
 }

@@ -340,7 +340,8 @@ GPUMEM_EXPORT bool gpumem_plan_walks(const gpumem_plan *plan);
 /* Did the config's quantisation choose the precision? */
 GPUMEM_EXPORT bool gpumem_plan_quantized(const gpumem_plan *plan);
 GPUMEM_EXPORT const char *gpumem_plan_warning(const gpumem_plan *plan); /* or NULL */
-typedef struct gpumem_used { gpumem_kind kind; const char *id, *version, *path; } gpumem_used;
+/* source: what it is made after, with versions of frameworks */
+typedef struct gpumem_used { gpumem_kind kind; const char *id, *version, *path; const char *const *source; size_t nsource; } gpumem_used;
 GPUMEM_EXPORT size_t gpumem_plan_plugins(const gpumem_plan *plan, const gpumem_used **used); /* provenance */
 GPUMEM_EXPORT const gpumem_model *gpumem_plan_model(const gpumem_plan *plan);
 GPUMEM_EXPORT const gpumem_request *gpumem_plan_request(const gpumem_plan *plan); /* with every default filled in */
