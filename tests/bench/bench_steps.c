@@ -135,6 +135,23 @@ static void measure(subject *s, measured *out)
     }
 }
 
+/* A whole training step at a thousand batches by a thousand sequence lengths, beside as many turns of the bare loop. */
+static void sweep(subject *s)
+{
+    double start = bench_now(), whole, bare;
+    for (uint64_t batch = 1; batch <= 1000; batch++)
+        for (uint64_t tokens = 8; tokens <= 8000; tokens += 8) {
+            s->point = (gpumem_point){batch, tokens};
+            evaluate(s);
+        }
+    whole = bench_now() - start;
+    start = bench_now();
+    for (unsigned long i = 0; i < 1000000; i++)
+        loop(s);
+    bare = bench_now() - start;
+    printf("sweep: %s, a million points, batch 1 to 1000, 8 to 8000 tokens: %.2f s, %.1f times as many turns of the loop\n", s->name, whole, whole / bare);
+}
+
 static void prepare(subject *s)
 {
     char path[4096];
@@ -191,6 +208,8 @@ int main(int argc, char **argv)
                m[i].ns[LOOP], m[i].ns[EVALUATE] / m[i].ns[LOOP], s->plan->nfold, s->plan->nrecord, m[i].allocations[DESCRIBE],
                m[i].allocations[PLAN], m[i].allocations[EVALUATE]);
         most = m[i].allocations[EVALUATE] > most ? m[i].allocations[EVALUATE] : most;
+        if (s->layers == NULL)
+            sweep(s);
         finish(s);
     }
     compare("depth", &all[4], &m[4], &all[3], &m[3]);
