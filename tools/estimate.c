@@ -33,6 +33,15 @@ static gpumem_status unknown_model(const options *o, gpumem_error *err)
 
 gpumem_status apply_settings(const options *o, gpumem_config *config, gpumem_error *err)
 {
+    char quantised[200];
+
+    if (o->quantize) {
+        if (snprintf(quantised, sizeof quantised, "{\"quant_method\": \"%s\"}", o->quantize) >= (int)sizeof quantised || strpbrk(o->quantize, "\"\\"))
+            return fail(err, GPUMEM_EUNKNOWN, "--quantize %.40s: no precision has this name", o->quantize);
+        gpumem_status s = gpumem_config_set(config, "quantization_config", quantised, err);
+        if (s != GPUMEM_OK)
+            return s;
+    }
     for (size_t i = 0; i < o->nsetting; i++) {
         gpumem_status s = gpumem_config_set(config, o->setting[i].key, o->setting[i].value, err);
         if (s != GPUMEM_OK)
@@ -73,7 +82,7 @@ static gpumem_status make_plan(estimate *e, gpumem_error *err)
     const options *o = e->o;
     gpumem_request r = {
         .mode = e->training ? GPUMEM_MODE_TRAINING : GPUMEM_MODE_INFERENCE,
-        .precision = o->precision, .optimizer = o->optimizer, .activation = o->activation,
+        .precision = o->quantize ? o->quantize : o->precision, .optimizer = o->optimizer, .activation = o->activation,
         .implementation = o->implementation, .attention = o->attention, .engine = o->engine, .cache_format = o->cache_format,
         .checkpointing = o->checkpointing, .no_cache = o->no_cache, .all_logits = o->all_logits,
         .accumulation = o->accumulation > UINT32_MAX ? UINT32_MAX : (uint32_t)o->accumulation};
@@ -91,7 +100,7 @@ static gpumem_status make_plan(estimate *e, gpumem_error *err)
     e->point = (gpumem_point){o->batch, o->tokens};
     gpumem_plan_defaults(e->plan, &e->point);
     s = gpumem_plan_evaluate(e->plan, &e->point, &e->result, err);
-    return s == GPUMEM_OK ? estimate_from_headers(e, err) : s;
+    return s == GPUMEM_OK && !o->quantize ? estimate_from_headers(e, err) : s;
 }
 
 /* ---- what was assumed ------------------------------------------------------------------------------------------------------- */
@@ -151,7 +160,7 @@ static void collect_assumptions(estimate *e)
     const options *o = e->o;
 
     assume_load(e);
-    if (!o->precision)
+    if (!o->precision && !o->quantize)
         assume(e, "precision", e->request->precision, false, gpumem_plan_quantized(e->plan) ? "quantisation of the config" : "choice of the set", "", "");
     if (e->training)
         assume_training(e);

@@ -67,6 +67,7 @@ const option_info option_table[] = {
     {"all-logits", NULL, NULL, NULL, "load", "inference: logits of all tokens, not of the last", INFERS, OPTION_SWITCH, AT(all_logits)},
 
     {"precision", "NAME", NULL, "precision", "method", "of weights and arithmetic; default bf16", SIZED | V(CLASSIC), OPTION_TEXT, AT(precision)},
+    {"quantize", "SCHEME", NULL, "precision", "method", "as if its weights were quantised so: q4_k, int4, awq, fp8, ...", INFERS, OPTION_TEXT, AT(quantize)},
     {"optimizer", "NAME", NULL, "optimizer", "method", "default adamw", TRAINS | V(CLASSIC), OPTION_TEXT, AT(optimizer)},
     {"implementation", "FORM", "fused|foreach|for-loop|torch", NULL, "method", "form of the optimizer's step", TRAINS, OPTION_TEXT, AT(implementation)},
     {"engine", "ID", NULL, "engine", "method", "what runs the model: transformers, ideal, vllm, llama.cpp", INFERS, OPTION_TEXT, AT(engine)},
@@ -435,6 +436,10 @@ static gpumem_status check_words(parser *p)
         fail(p->err, GPUMEM_EINVAL, "no model is given");
         return add_tip(p->err, "for example: %s microsoft/phi-2;  all: gpumem --help", verb_name(o->verb));
     }
+    if (o->quantize && o->precision)
+        return fail(p->err, GPUMEM_EINVAL, "--quantize and --precision exclude each other");
+    if (o->quantize && (o->full || (o->weights && strcmp(o->weights, "headers") == 0)))
+        return fail(p->err, GPUMEM_EINVAL, "--quantize asks what weights would be, not what their files hold: leave --%s", o->full ? "load-full-model" : "weights headers");
     if (o->json + o->explain + o->quiet > 1)
         return fail(p->err, GPUMEM_EINVAL, "--json, --explain and --quiet exclude each other");
     return GPUMEM_OK;

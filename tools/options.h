@@ -39,7 +39,7 @@ typedef struct setting { const char *option; char *key; const char *value; } set
 
 typedef struct options {
     verb verb;
-    const char *model, *mode, *precision, *optimizer, *implementation, *attention, *engine, *cache_format, *set, *activation, *freeze, *class_name, *like;
+    const char *model, *mode, *precision, *quantize, *optimizer, *implementation, *attention, *engine, *cache_format, *set, *activation, *freeze, *class_name, *like;
     const char *gpu, *memory, *kind, *search, *color, *weights;
     uint64_t batch, tokens, accumulation; /* 0: not given */
     bool checkpointing, no_cache, all_logits, json, explain, timeline, svg, quiet, check, ascii, sources, keys, tensors, checkpoint, compare, full, offline, help, version;

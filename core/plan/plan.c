@@ -137,10 +137,12 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
     const char *scheme = NULL;
     const gm_manifest *m;
     gpumem_status s = GPUMEM_OK;
-    if (r->precision == NULL && r->mode == GPUMEM_MODE_INFERENCE)
+    if (r->mode == GPUMEM_MODE_INFERENCE)
         s = gm_set_quantization(p->set, &p->plan->model->config->root, p->arena, &quantization, &scheme, &keep, err);
     if (s != GPUMEM_OK)
         return s;
+    if (r->precision && (scheme == NULL || strcmp(scheme, r->precision) != 0)) /* another one is asked for */
+        return choose(p, GPUMEM_KIND_PRECISION, r->precision, &p->precision, err);
     if (scheme && (s = gm_registry_find(p->host->registry, GPUMEM_KIND_PRECISION, scheme, &m, NULL)) == GPUMEM_ENOMEM)
         return gm_no_memory(err);
     if (quantization && (scheme == NULL || s != GPUMEM_OK)) {
@@ -158,8 +160,8 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
 static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
 {
     gpumem_request *r = &p->plan->request;
-    const char *id = r->engine ? r->engine : p->set->engine.otherwise;
-    const gm_value *cache, *share;
+    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share;
+    const char *id = r->engine ? r->engine : own && p->set->engine.otherwise ? own->v.s : p->set->engine.otherwise;
     gpumem_status s;
     if (id == NULL) {
         if (r->cache_format)
@@ -757,10 +759,10 @@ static gpumem_status check_trained(const gm_planner *p, gpumem_error *err)
     for (uint32_t i = 0; i < d->ntensor; i++) {
         const gpumem_tensor *t = &d->tensor[i];
         const gpumem_format *f = &p->format[p->weight[i]];
-        if (t->role != GPUMEM_ROLE_WEIGHT || t->storage != GPUMEM_NONE || t->dtype != GPUMEM_DTYPE_MODEL || !p->needs_grad[i] || (f->npart == 1 && f->part[0].bits > 8))
+        if (t->role != GPUMEM_ROLE_WEIGHT || t->storage != GPUMEM_NONE || t->dtype != GPUMEM_DTYPE_MODEL || !p->needs_grad[i] || (gm_format_is_plain(f) && f->part[0].bits > 8))
             continue;
-        gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "weights cannot be trained in '%s': '%s' has %u bits an element%s", p->precision.manifest->id, d->string + t->name,
-                f->part[0].bits, f->npart > 1 ? " and scales" : "");
+        gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "weights cannot be trained in '%s': '%s' has %s", p->precision.manifest->id, d->string + t->name,
+                gm_format_is_plain(f) ? "integers" : "codes and scales");
         gm_tip(err, "freeze them and train adapters beside them, or train in another precision, such as bf16");
         return GPUMEM_EUNSUP;
     }

@@ -450,6 +450,7 @@ static const struct { gm_field field; unsigned kinds; } keys[] = {
     {{"runtime", GM_IS(GM_MAP), false}, KIND(ENGINE)},
     {{"utilization", GM_IS(GM_REAL) | GM_IS(GM_INT), false}, KIND(ENGINE)},
     {{"config", GM_IS(GM_MAP), false}, KIND(PRECISION)},
+    {{"engine", TEXT, false}, KIND(PRECISION)},
     {{"components", GM_IS(GM_LIST), false}, KIND(ARCHITECTURE)},
     {{"parts", GM_IS(GM_MAP), false}, KIND(ARCHITECTURE)},
     {{"implementations", GM_IS(GM_LIST), false}, KIND(OPTIMIZER)},

@@ -495,6 +495,11 @@ bool gm_view_strides(gm_tape *t, const gm_tv *x, unsigned ndim, const gm_ext *di
 
 /* ---- what elementwise operators make ---- */
 
+bool gm_format_is_plain(const gpumem_format *f)
+{
+    return f->npart == 1 && f->part[0].rows <= 1 && f->part[0].cols <= 1 && f->part[0].fixed == 0;
+}
+
 bool gm_is_float(const gm_tape *t, uint32_t dtype)
 {
     return dtype == GPUMEM_FORMAT_F32 || dtype == GPUMEM_FORMAT_BF16 || dtype >= GPUMEM_NFORMATS || t == NULL;

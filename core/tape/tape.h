@@ -184,6 +184,7 @@ bool gm_view_strides(gm_tape *t, const gm_tv *x, unsigned ndim, const gm_ext *di
 /* Shape and strides of what an elementwise operator makes of its operands. */
 bool gm_elementwise(gm_tape *t, unsigned n, const uint32_t *in, unsigned *ndim, gm_ext *dim, gm_ext *stride);
 uint32_t gm_promote(const gm_tape *t, uint32_t a, uint32_t b);
+bool gm_format_is_plain(const gpumem_format *f); /* one number for an element, and nothing else */
 bool gm_is_float(const gm_tape *t, uint32_t dtype);
 
 /* ---- autograd ---- */

@@ -120,7 +120,8 @@ static uint32_t dtype_of(const gm_walk *w, uint32_t tensor)
 {
     const gpumem_tensor *t = &w->d->tensor[tensor];
     bool stored = t->role == GPUMEM_ROLE_WEIGHT || t->role == GPUMEM_ROLE_BUFFER;
-    return stored ? w->job->weight[tensor] : w->job->activation[tensor];
+    /* what is packed is worked with in the format of activations */
+    return stored && gm_format_is_plain(&w->job->format[w->job->weight[tensor]]) ? w->job->weight[tensor] : w->job->activation[tensor];
 }
 
 /* A tensor that is there already: a weight, a buffer, an input. */

@@ -283,9 +283,13 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
     {"gpumem phi-2 --batch-size 18446744073709551615", 2, "error: the estimate does not fit in 64 bits at batch 18446744073709551615 and\n       2048 tokens\n"},
     {"gpumem phi-2 --seq-length 4000000000k --timeline", 2, NULL},
     {"gpumem infer phi-2 --batch-size 1000000000 --context 1000000000k", 2, NULL},
-    {"gpumem phi-2 --precision int4", 2, "error: weights cannot be trained in 'int4': 'model.embed_tokens.weight' has 4\n       bits an element\n"
+    {"gpumem phi-2 --precision int4", 2, "error: weights cannot be trained in 'int4':\n       'model.layers.{i}.self_attn.q_proj.weight' has codes and scales\n"
                                          "  tip: freeze them and train adapters beside them, or train in another\n       precision, such as bf16\n"},
     {"gpumem phi-2 --precision bitsandbytes --json", 2, NULL},
+    {"gpumem infer phi-2 --quantize gptq --precision bf16", 2, "error: --quantize and --precision exclude each other\n"},
+    {"gpumem infer phi-2 --quantize gptq --weights headers", 2, "error: --quantize asks what weights would be, not what their files hold: leave\n       --weights headers\n"},
+    {"gpumem infer phi-2 --quantize q5k", 6, NULL},
+    {"gpumem phi-2 --quantize q5_k", 2, NULL},
     {"gpumem phi2", 6, NULL},
     {"gpumem plugn", 6, NULL},
     {"gpumem no--name", 3, NULL},

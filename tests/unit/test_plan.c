@@ -147,7 +147,7 @@ END_TEST
 START_TEST(precisions)
 {
     static const struct { const char *name; unsigned bits, gradient; } table[] = {
-        {"fp32", 32, 32}, {"fp16", 16, 16}, {"bf16", 16, 16}, {"int8", 8, 8}, {"int4", 4, 4}, {"amp-bf16", 32, 32}, {"amp-fp16", 32, 32}};
+        {"fp32", 32, 32}, {"fp16", 16, 16}, {"bf16", 16, 16}, {"classic-int8", 8, 8}, {"classic-int4", 4, 4}, {"amp-bf16", 32, 32}, {"amp-fp16", 32, 32}};
     gpumem_model *m = model_of("{\"model_type\": \"small\"}");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         gpumem_plan *p = plan_of(m, "plain", (gpumem_request){.precision = table[i].name});
@@ -411,10 +411,12 @@ END_TEST
 START_TEST(what_cannot_be_trained)
 {
     static const struct { const char *precision, *message; } table[] = {
-        {"int4", "weights cannot be trained in 'int4': 'embed.weight' has 4 bits an element"},
-        {"int8", "'int8': 'embed.weight' has 8 bits an element"},
-        {"gptq", "weights cannot be trained in 'gptq': 'layers.{i}.matrix.weight' has 4 bits an element and scales"},
-        {"fp8", "'fp8': 'layers.{i}.matrix.weight' has 8 bits an element and scales"},
+        {"int4", "weights cannot be trained in 'int4': 'layers.{i}.matrix.weight' has codes and scales"},
+        {"int8", "'int8': 'layers.{i}.matrix.weight' has codes and scales"},
+        {"classic-int8", "'classic-int8': 'embed.weight' has integers"},
+        {"q8_0", "'q8_0': 'embed.weight' has codes and scales"},
+        {"gptq", "weights cannot be trained in 'gptq': 'layers.{i}.matrix.weight' has codes and scales"},
+        {"fp8", "'fp8': 'layers.{i}.matrix.weight' has codes and scales"},
         {"bitsandbytes", "[freeze them and train adapters beside them, or train in another precision, such as bf16]"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
