@@ -288,7 +288,7 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
     {"gpumem phi-2 --precision bitsandbytes --json", 2, NULL},
     {"gpumem infer phi-2 --quantize gptq --precision bf16", 2, "error: --quantize and --precision exclude each other\n"},
     {"gpumem infer phi-2 --quantize gptq --weights headers", 2, "error: --quantize asks what weights would be, not what their files hold: leave\n       --weights headers\n"},
-    {"gpumem infer phi-2 --quantize q5k", 6, NULL},
+    {"gpumem infer phi-2 --quantize q5k", 2, NULL},
     {"gpumem phi-2 --quantize q5_k", 2, NULL},
     {"gpumem phi2", 6, NULL},
     {"gpumem plugn", 6, NULL},
