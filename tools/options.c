@@ -86,8 +86,8 @@ const option_info option_table[] = {
 
     {"json", NULL, NULL, NULL, "output", "the result as JSON, in bytes", SHOWS, OPTION_SWITCH, AT(json)},
     {"explain", NULL, NULL, NULL, "output", "every line back to plugin, tensors and config keys", SIZED, OPTION_SWITCH, AT(explain)},
-    {"timeline", NULL, NULL, NULL, "output", "live bytes along the step, block by block; with --json by operators", TRAINS, OPTION_SWITCH, AT(timeline)},
-    {"svg", NULL, NULL, NULL, "output", "with --timeline: a plot", TRAINS, OPTION_SWITCH, AT(svg)},
+    {"timeline", NULL, NULL, NULL, "output", "live bytes along the step, or along a prefill and a decoded token, block by block; with --json by operators", TRAINS | V(INFER), OPTION_SWITCH, AT(timeline)},
+    {"svg", NULL, NULL, NULL, "output", "with --timeline: a plot", TRAINS | V(INFER), OPTION_SWITCH, AT(svg)},
     {"quiet", NULL, NULL, NULL, "output", "only the total a GPU, in bytes", SIZED, OPTION_SWITCH, AT(quiet)},
     {"check", NULL, NULL, NULL, "output", "exit 1 if it does not fit", SIZED, OPTION_SWITCH, AT(check)},
     {"color", "auto|always|never", "auto|always|never", NULL, "output", "default: auto", ALL & ~V(CLASSIC), OPTION_TEXT, AT(color)},

@@ -374,7 +374,7 @@ static void put_unknown_fit(gpumem_text *t, const estimate *e, const terminal *t
 /* What would fit, one axis at a time. */
 static void put_limits(gpumem_text *t, const estimate *e, const terminal *term)
 {
-    char s[300], tokens[NUMBER_SIZE], sequences[NUMBER_SIZE], beyond[80] = "";
+    char s[300], tokens[NUMBER_SIZE], sequences[NUMBER_SIZE], flight[NUMBER_SIZE], beyond[80] = "";
     uint64_t weights = e->result.weights, budget = e->card.budget;
     int64_t positions;
 
@@ -383,8 +383,9 @@ static void put_limits(gpumem_text *t, const estimate *e, const terminal *term)
     if (weights > budget) /* nothing fits */
         snprintf(s, sizeof s, "the weights alone take %s, %s more than the budget", amount_unit(tokens, weights), amount_unit(sequences, weights - budget));
     else
-        snprintf(s, sizeof s, "longest context at %llu sequence%s: %s tokens%s; most sequences of %llu tokens: %s", (unsigned long long)e->point.batch,
-             e->point.batch == 1 ? "" : "s", grouped(tokens, e->most_tokens, ' '), beyond, (unsigned long long)e->point.tokens, grouped(sequences, e->most_sequences, ' '));
+        snprintf(s, sizeof s, "longest context at %llu sequence%s: %s tokens%s; most sequences of %llu tokens: %s, %s tokens in flight", (unsigned long long)e->point.batch,
+             e->point.batch == 1 ? "" : "s", grouped(tokens, e->most_tokens, ' '), beyond, (unsigned long long)e->point.tokens, grouped(sequences, e->most_sequences, ' '),
+             grouped(flight, e->most_sequences * e->point.tokens, ' '));
     gpumem_text_char(t, '\n');
     put_repeat(t, " ", INDENT);
     put_wrapped(t, s, INDENT, INDENT + 2, term->width);

@@ -1,4 +1,4 @@
-/* --timeline: live bytes along a training step, as a table, as JSON or as an SVG plot. */
+/* --timeline: live bytes along a training step, or along a prefill and the decode of a token, as a table, as JSON or as an SVG plot. */
 #include "tool.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +31,18 @@ static int collect(void *self, const gpumem_event *e)
     p->live = e->live;
     p->peak = e->live > p->peak ? e->live : p->peak;
     return 0;
+}
+
+/* What lives all the time. */
+static uint64_t always_of(const estimate *e)
+{
+    uint64_t n = 0;
+
+    if (e->training)
+        return e->result.between_steps;
+    for (size_t i = 0; i < e->nline; i++)
+        n += e->line[i].sub || e->line[i].is == GPUMEM_IS_CACHE || e->line[i].is == GPUMEM_IS_ACTIVATIONS ? 0 : e->result.line[i];
+    return n;
 }
 
 static const char *op_of(const estimate *e, uint32_t op)
@@ -87,6 +99,8 @@ static void put_rows(gpumem_text *t, const estimate *e, const terminal *term, co
             ;
         put_block_row(t, e, term, &l->point[i], k - i, shift);
     }
+    if (!e->training)
+        return;
     gpumem_text_puts(t, "  ");
     put_left(t, "step", 10 + 5 + 14);
     put_right(t, amount(number, e->result.phase[2], shift), 9);
@@ -103,7 +117,7 @@ static void put_points(gpumem_text *t, const estimate *e, const timeline *l)
     json_string(t, "schema", "gpumem.timeline/1");
     json_string(t, "units", "bytes");
     json_string(t, "model", gpumem_config_name(e->config));
-    json_u64(t, "between_steps", e->result.between_steps);
+    json_u64(t, e->training ? "between_steps" : "always", always_of(e));
     json_u64(t, "peak", e->result.total);
     json_line(t);
     json_open(t, "points", '[');
@@ -117,13 +131,15 @@ static void put_points(gpumem_text *t, const estimate *e, const timeline *l)
         json_u64(t, "live", p->live);
         json_close(t, '{');
     }
-    json_open(t, NULL, '{');
-    json_string(t, "phase", "step");
-    json_null(t, "block");
-    json_null(t, "op");
-    json_u64(t, "peak", e->result.phase[2]);
-    json_u64(t, "live", e->result.between_steps);
-    json_close(t, '{');
+    if (e->training) {
+        json_open(t, NULL, '{');
+        json_string(t, "phase", "step");
+        json_null(t, "block");
+        json_null(t, "op");
+        json_u64(t, "peak", e->result.phase[2]);
+        json_u64(t, "live", e->result.between_steps);
+        json_close(t, '{');
+    }
     json_close(t, '[');
     json_close(t, '{');
     gpumem_text_char(t, '\n');
@@ -150,10 +166,12 @@ static void put_text(gpumem_text *t, double x, double y, const char *anchor, con
 
 static void put_band(gpumem_text *t, const estimate *e, const timeline *l, unsigned phase, const char *fill)
 {
-    size_t first = 0, last;
+    size_t first = 0, last, n = e->training ? l->n + l->n / 20 + 1 : l->n;
     char s[80], number[NUMBER_SIZE];
-    unsigned bit = phase == GPUMEM_FORWARD ? 0 : phase == GPUMEM_BACKWARD ? 1 : 2;
+    unsigned bit = 0; /* of a phase: its place in result.phase */
 
+    while (phase >> bit != 1)
+        bit++;
     while (first < l->n && l->point[first].phase != phase)
         first++;
     for (last = first; last < l->n && l->point[last].phase == phase; last++)
@@ -162,16 +180,16 @@ static void put_band(gpumem_text *t, const estimate *e, const timeline *l, unsig
         first = l->n;
         last = l->n + l->n / 20 + 1;
     }
-    gpumem_text_printf(t, "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", x_of(first, l->n + l->n / 20 + 1), TOP,
-                       x_of(last, l->n + l->n / 20 + 1) - x_of(first, l->n + l->n / 20 + 1), HIGH - TOP - BOTTOM, fill);
+    gpumem_text_printf(t, "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", x_of(first, n), TOP,
+                       x_of(last, n) - x_of(first, n), HIGH - TOP - BOTTOM, fill);
     snprintf(s, sizeof s, "%s %s", phase_name(phase), amount_unit(number, e->result.phase[bit]));
-    put_text(t, phase == GPUMEM_STEP ? WIDE - RIGHT : x_of(first, l->n + l->n / 20 + 1) + 4, TOP - 8, phase == GPUMEM_STEP ? "end" : "start", s);
+    put_text(t, phase == GPUMEM_STEP ? WIDE - RIGHT : x_of(first, n) + 4, TOP - 8, phase == GPUMEM_STEP ? "end" : "start", s);
 }
 
 static void put_svg(gpumem_text *t, const estimate *e, const timeline *l)
 {
-    uint64_t top = e->result.total + e->result.total / 10, always = e->result.between_steps;
-    size_t n = l->n + l->n / 20 + 1, peak = l->n;
+    uint64_t top = e->result.total + e->result.total / 10, always = always_of(e);
+    size_t n = e->training ? l->n + l->n / 20 + 1 : l->n, peak = l->n;
     char s[200], number[NUMBER_SIZE];
     gpumem_text title = {0};
 
@@ -179,10 +197,12 @@ static void put_svg(gpumem_text *t, const estimate *e, const timeline *l)
     gpumem_text_printf(t, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"12\">\n",
                        WIDE, HIGH, WIDE, HIGH);
     gpumem_text_printf(t, "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDE, HIGH);
-    put_band(t, e, l, GPUMEM_FORWARD, "#eef4fb");
-    put_band(t, e, l, GPUMEM_BACKWARD, "#fdf3e3");
-    put_band(t, e, l, GPUMEM_STEP, "#eef7ee");
-    snprintf(s, sizeof s, "%s, %s: live bytes along a training step", title.s ? title.s : "", e->request->precision);
+    put_band(t, e, l, e->training ? GPUMEM_FORWARD : GPUMEM_PREFILL, "#eef4fb");
+    put_band(t, e, l, e->training ? GPUMEM_BACKWARD : GPUMEM_DECODE, "#fdf3e3");
+    if (e->training)
+        put_band(t, e, l, GPUMEM_STEP, "#eef7ee");
+    snprintf(s, sizeof s, "%s, %s: live bytes along a %s", title.s ? title.s : "", e->request->precision,
+             e->training ? "training step" : "prefill and the decode of one token");
     put_text(t, LEFT, 16, "start", s);
     for (unsigned i = 0; i <= 4; i++) {
         uint64_t at = e->result.total / 4 * i;
@@ -197,11 +217,13 @@ static void put_svg(gpumem_text *t, const estimate *e, const timeline *l)
         if (p->peak == e->result.total)
             peak = i;
     }
-    gpumem_text_printf(t, "L%.2f %.1fL%.2f %.1f\"/>\n", x_of(l->n, n), y_of(e->result.phase[2], top), x_of(n, n), y_of(always, top));
+    if (e->training)
+        gpumem_text_printf(t, "L%.2f %.1fL%.2f %.1f", x_of(l->n, n), y_of(e->result.phase[2], top), x_of(n, n), y_of(always, top));
+    gpumem_text_puts(t, "\"/>\n");
     gpumem_text_printf(t, "<circle cx=\"%.2f\" cy=\"%.1f\" r=\"4\" fill=\"#c8401c\"/>\n", x_of(peak, n), y_of(e->result.total, top));
     snprintf(s, sizeof s, "peak %s%s%s", amount_unit(number, e->result.total), peak < l->n ? ": " : "", peak < l->n ? op_of(e, l->point[peak].op) : "");
     put_text(t, x_of(peak, n) + (peak > l->n / 2 ? -8 : 8), y_of(e->result.total, top) - 6, peak > l->n / 2 ? "end" : "start", s);
-    put_text(t, WIDE - RIGHT, y_of(always, top) - 4, "end", "weights, optimizer, input");
+    put_text(t, WIDE - RIGHT, y_of(always, top) - 4, "end", e->training ? "weights, optimizer, input" : "weights, input");
     gpumem_text_puts(t, "</svg>\n");
     t->failed |= title.failed;
     gpumem_text_free(&title);
@@ -210,10 +232,11 @@ static void put_svg(gpumem_text *t, const estimate *e, const timeline *l)
 gpumem_status put_timeline(gpumem_text *t, const estimate *e, const terminal *term, gpumem_error *err)
 {
     timeline l = {0};
-    gpumem_status s = e->training ? gpumem_plan_trace(e->plan, &e->point, collect, &l, err) : GPUMEM_EUNSUP;
+    gpumem_status s;
 
-    if (!e->training)
-        fail(err, GPUMEM_EINVAL, "--timeline is of a training step");
+    if (!e->training && !gpumem_plan_walks(e->plan) && e->request->engine)
+        return fail(err, GPUMEM_EINVAL, "--timeline: what the engine '%s' runs is not known operator by operator", e->request->engine);
+    s = gpumem_plan_trace(e->plan, &e->point, collect, &l, err);
     if (s == GPUMEM_OK && l.failed)
         s = fail(err, GPUMEM_ENOMEM, "out of memory");
     if (s == GPUMEM_OK) {

@@ -275,8 +275,7 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
     {"gpumem phi-2 --class PhiModel --check --gpu h100", 2, "error: --check: the total is not known: activations are not counted: the class\n       has no loss: nothing to train it with\n"
                                                             "  tip: --json says what is known; --set classic estimates the rest by formula\n"},
     {"gpumem phi-2 --svg", 2, "error: --svg is a form of --timeline\n"},
-    {"gpumem infer phi-2 --timeline", 2, "error: gpumem infer has no option '--timeline'\n  tip: gpumem infer --help lists its options\n"},
-    {"gpumem phi-2 --mode inference --timeline", 2, NULL},
+    {"gpumem infer phi-2 --timeline --engine ideal", 2, "error: --timeline: what the engine 'ideal' runs is not known operator by\n       operator\n"},
     {"gpumem phi-2 --set classic --timeline", 2, "error: the set does not say what its operators make, one by one\n"},
     {"gpumem phi-2 --class PhiModel --timeline", 2, "error: activations are not counted: the class has no loss: nothing to train it\n       with\n"},
     {"gpumem phi-2 --batch-size 4294967296 --seq-length 4294967296", 2, "error: the estimate does not fit in 64 bits at batch 4294967296 and 4294967296\n       tokens\n"},
@@ -405,6 +404,11 @@ static const struct { const char *line; int code; const char *has; } partly[] = 
     {"gpumem phi-2 --timeline --svg --param resid_pdrop=0", 0, "<svg xmlns=\"http://www.w3.org/2000/svg\""},
     {"gpumem phi-2 --timeline --svg --param resid_pdrop=0", 0, ">peak 25.17 GiB: loss</text>"},
     {"gpumem phi-2 --timeline --svg --param resid_pdrop=0", 0, "</svg>\n"},
+    {"gpumem infer phi-2 --timeline", 0, "\n  prefill      0 before"},
+    {"gpumem infer phi-2 --timeline", 0, "\n  decode      33 after"},
+    {"gpumem phi-2 --mode inference --timeline --json", 0, "\"phase\":\"decode\",\"block\":32,\"op\":\"add\","},
+    {"gpumem infer phi-2 --timeline --svg", 0, ": live bytes along a prefill and the decode of one token</text>"},
+    {"gpumem infer phi-2 --timeline --svg", 0, "\"/>\n<circle"},
     {"gpumem phi-2 --json", 0, "\"schema\":\"gpumem/1\""},
     {"gpumem phi-2 --json", 0, "{\"kind\":\"set\",\"id\":\"default\""},
     {"gpumem infer phi-2 --json", 0, "\"cache\":671088640,\"peak_prefill\":"}, /* 2 * 32 layers * 2048 * 2560 * 2 bytes */

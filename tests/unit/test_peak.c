@@ -84,6 +84,42 @@ START_TEST(the_peak_adds_up)
 }
 END_TEST
 
+typedef struct halves { uint64_t prefill, decode; } halves;
+
+static int highest(void *self, const gpumem_event *e)
+{
+    halves *h = self;
+    uint64_t *most = e->phase == GPUMEM_PREFILL ? &h->prefill : &h->decode;
+    ck_assert(e->phase == GPUMEM_PREFILL || e->phase == GPUMEM_DECODE);
+    *most = e->live > *most ? e->live : *most;
+    return 0;
+}
+
+/* An inference told event by event has the peaks that evaluating has. */
+START_TEST(prefill_and_decode)
+{
+    static const gpumem_request requests[] = {{.precision = "bf16"}, {.precision = "fp32", .attention = "eager"}, {.precision = "bf16", .all_logits = true},
+                                              {.precision = "bf16", .no_cache = true}};
+    static const gpumem_point points[] = {{1, 1}, {1, 64}, {2, 1}, {3, 200}};
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+        for (size_t k = 0; k < sizeof points / sizeof *points; k++) {
+            gpumem_model *m = model_of(TINY);
+            gpumem_request request = requests[i];
+            gpumem_plan *p;
+            gpumem_result r;
+            halves h = {0, 0};
+            request.mode = GPUMEM_MODE_INFERENCE;
+            p = plan_of(m, request);
+            r = result_of(p, points[k]);
+            ck_assert_int_eq(gpumem_plan_trace(p, &points[k], highest, &h, NULL), GPUMEM_OK);
+            ck_assert_uint_eq(h.prefill, r.phase[3]);
+            ck_assert_uint_eq(h.decode, r.phase[4]);
+            gpumem_plan_free(p);
+            gpumem_model_free(m);
+        }
+}
+END_TEST
+
 static uint64_t gradients_that_come(const char *precision, unsigned accumulation)
 {
     gpumem_model *m = model_of(TINY);
@@ -155,6 +191,7 @@ int main(void)
     Suite *s = suite_create("peak");
     TCase *c = tcase_of(s, "peak", host_make, host_drop);
     tcase_add_test(c, the_peak_adds_up);
+    tcase_add_test(c, prefill_and_decode);
     tcase_add_test(c, gradients_come_once);
     tcase_add_test(c, master_weights);
     return run_suite(s);
