@@ -383,9 +383,9 @@ static void put_limits(gpumem_text *t, const estimate *e, const terminal *term)
     if (weights > budget) /* nothing fits */
         snprintf(s, sizeof s, "the weights alone take %s, %s more than the budget", amount_unit(tokens, weights), amount_unit(sequences, weights - budget));
     else
-        snprintf(s, sizeof s, "longest context at %llu sequence%s: %s tokens%s; most sequences of %llu tokens: %s, %s tokens in flight", (unsigned long long)e->point.batch,
+        snprintf(s, sizeof s, "longest context at %llu sequence%s: %s tokens%s; most sequences of %llu tokens: %s%s%s%s", (unsigned long long)e->point.batch,
              e->point.batch == 1 ? "" : "s", grouped(tokens, e->most_tokens, ' '), beyond, (unsigned long long)e->point.tokens, grouped(sequences, e->most_sequences, ' '),
-             grouped(flight, e->most_sequences * e->point.tokens, ' '));
+             e->most_sequences ? ", " : "", e->most_sequences ? grouped(flight, e->most_sequences * e->point.tokens, ' ') : "", e->most_sequences ? " tokens in flight" : "");
     gpumem_text_char(t, '\n');
     put_repeat(t, " ", INDENT);
     put_wrapped(t, s, INDENT, INDENT + 2, term->width);
