@@ -261,7 +261,8 @@ static void run_one(gm_opt_runner *r, const gm_opt_part *part, gm_opt_item *item
             assign(r, r->state[k], item->state[k]);
     assign(r, GM_OPT_P, gm_opt_keep(item->p));
     assign(r, GM_OPT_G, gm_opt_keep(item->g));
-    lines(r, &r->program->line[part->first], part->n, 0);
+    if (part->n)
+        lines(r, &r->program->line[part->first], part->n, 0);
     for (uint32_t k = 0; !r->bad && k < r->nstate; k++)
         if (item->state[k].is != GM_OPT_IS_NOTHING) { /* what the name has now is the state, and outlives the names */
             item->state[k] = r->name[r->state[k]];
