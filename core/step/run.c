@@ -324,7 +324,8 @@ static void run_lists(gm_opt_runner *r, const gm_opt_part *part)
         assign(r, GM_OPT_P, gm_opt_of_list(list_of(r, GM_OPT_P)));
     if (!r->bad)
         assign(r, GM_OPT_G, gm_opt_of_list(list_of(r, GM_OPT_G)));
-    lines(r, &r->program->line[part->first], part->n, 0);
+    if (part->n)
+        lines(r, &r->program->line[part->first], part->n, 0);
     for (uint32_t k = 0; k < r->nstate && !r->bad; k++)
         if (has[k])
             take_back(r, k);
