@@ -66,20 +66,20 @@ static uint32_t rows(gpumem_emit *e, const char *name, uint32_t x, const moe_spe
     return gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, dtype, last.size ? n : n - 1, dim);
 }
 
-/* The choice alone depends on it: no operator has it as an operand that could get a gradient. */
-static void correct(const gpumem_args *args, const moe_spec *s, gpumem_emit *e)
+/* The choice alone depends on it: it gets no gradient. */
+static uint32_t correct(const gpumem_args *args, const moe_spec *s, gpumem_emit *e)
 {
     unsigned row = flag_of(args, CORRECTION_ROW) ? 1 : 0;
     gpumem_dim dim[2];
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[row] = s->choices;
-    gpumem_emit_tensor(e, args->param[CORRECTION_NAME].v.s, s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
-                       flag_of(args, CORRECTION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, row + 1, dim);
+    return gpumem_emit_tensor(e, args->param[CORRECTION_NAME].v.s, s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
+                              flag_of(args, CORRECTION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, row + 1, dim);
 }
 
 static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t *chosen, gpumem_emit *e)
 {
-    uint32_t operand[3] = {x, GPUMEM_NONE, GPUMEM_NONE};
+    uint32_t operand[4] = {x, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE};
     gpumem_op *op;
     operand[1] = gpumem_emit_weight(e, "gate.weight", GPUMEM_FAMILY_ROUTER, s->choices, last_of(e, x));
     if (flag_of(args, ROUTER_BIAS))
@@ -87,13 +87,13 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     if (flag_of(args, ROUTER_WEIGHT_FP32))
         of_dtype(e, operand[1], GPUMEM_DTYPE_F32);
     if (s->correction)
-        correct(args, s, e);
+        operand[3] = correct(args, s, e);
     chosen[0] = gpumem_emit_like(e, "weights", x, s->every ? s->experts : s->top);
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
     step(e, chosen[1]);
     chosen[2] = step(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
-    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, s->router, "route", 3, operand, 3, chosen);
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, s->router, "route", 4, operand, 3, chosen);
     if (op) {
         op->attr[0] = s->choices.size;
         op->attr[1] = s->top.size;
