@@ -3,7 +3,7 @@
 #include "../emit.h"
 
 enum {
-    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
+    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_AS_TOKENS, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
     ROUTER_SCALED, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
     CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, RESULT_BIAS, NPARAM
 };
@@ -22,6 +22,7 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("tokens_flattened", "true", "batch and tokens become one dimension before the router; false: the router and the experts do that, each for itself"),
     WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones), deepseek (sigmoid, groups) or mixer (models/phimoe)"),
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
+    FLAG("router_as_tokens", "false", "where they are not: they are cast to the dtype of the tokens, not of the logits"),
     FLAG("router_weight_fp32", "false", "the router's weight is fp32 in every precision (models/ernie4_5_moe)"),
     WORD("router_product", "'model'", "its logits: model (of the operands as they are), cast (the same, then fp32) or fp32 (of fp32 operands)"),
     FLAG("router_normalized", "true", "weights of the chosen experts are divided by their sum, in place"),
@@ -102,7 +103,7 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
         op->attr[4] = (uint32_t)flag_of(args, ROUTER_NORMALIZED);
         op->attr[5] = (uint32_t)s->product;
         op->attr[6] = (uint32_t)flag_of(args, ROUTER_SCALED);
-        op->attr[7] = (uint32_t)flag_of(args, ROUTER_FP32);
+        op->attr[7] = flag_of(args, ROUTER_FP32) ? 1 : flag_of(args, ROUTER_AS_TOKENS) ? 2 : 0;
     }
 }
 
