@@ -648,6 +648,10 @@ static gpumem_status know(gm_planner *p, unsigned variant, gm_symbols *out, gpum
     for (uint32_t i = 1; i < d->nsym; i++)
         if (d->sym[i].op == GPUMEM_SYM_INPUT && ((variant & 1 && strcmp(d->sym[i].name, "batch") == 0) || (variant & 2 && strcmp(d->sym[i].name, "tokens") == 0)))
             out->known[i] = 1;
+        else if (variant >= 4 && d->sym[i].op == GPUMEM_SYM_INPUT && strcmp(d->sym[i].name, "tokens") == 0) {
+            out->small = (uint8_t)i;
+            out->most = p->plan->turn;
+        }
     gm_symbols_know(out);
     return GPUMEM_OK;
 }
@@ -677,7 +681,7 @@ static void drop_unread(gm_planner *p, const gm_walk_job *w)
             p->needs_grad[i] = 0;
 }
 
-/* Peaks for points of more than one sequence and token, and for those where either is one: then less is copied. */
+/* Peaks for points of more than one sequence and token, for those where either is one, when less is copied, and for those that loops take in one turn. */
 static gpumem_status walk(gm_planner *p, gpumem_error *err)
 {
     gpumem_plan *plan = p->plan;
@@ -710,12 +714,18 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
         gm_symbols symbols;
         const gpumem_point *only = &plan->request.only;
-        if (!plan->chunk && only->batch && only->tokens && v != (only->batch == 1) + 2u * (only->tokens == 1))
+        if (!plan->chunk && only->batch && only->tokens && (v & 1) != (only->batch == 1))
+            continue;
+        if (!plan->chunk && only->batch && only->tokens && (v & 2) != 2u * (only->tokens == 1))
+            continue;
+        if (v >= 4 && (plan->turn == 0 || (!plan->chunk && only->batch && only->tokens > plan->turn)))
             continue;
         if ((s = know(p, v, &symbols, &own)) == GPUMEM_OK && (plan->peaks[v] = gm_arena_zero(p->arena, 1, sizeof *plan->peaks[v])) == NULL)
             s = gm_no_memory(&own);
         if (s == GPUMEM_OK)
             s = gm_peaks_new(p->arena, w, &symbols, plan->peaks[v], &own);
+        if (s == GPUMEM_OK && v < 2 && plan->peaks[v]->symbols.looped && strcmp(plan->peaks[v]->symbols.sym[plan->peaks[v]->symbols.looped].name, "tokens") == 0)
+            plan->turn = plan->peaks[v]->symbols.chunk;
     }
     if (s != GPUMEM_OK && s != GPUMEM_ENOMEM && s != GPUMEM_ESYNTAX) { /* what is described, but not how it runs: the rest still holds */
         snprintf(plan->warning, sizeof plan->warning, "activations are not counted: %.120s", own.message);

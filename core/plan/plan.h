@@ -38,7 +38,8 @@ struct gpumem_plan {
     gm_record *record;
     uint32_t nrecord, max_record;
     gm_walk_job walk;   /* how its operators are walked; rules NULL: they are not */
-    gm_peaks *peaks[4]; /* by batch == 1, and tokens == 1 twice; NULL: the same as a more general one */
+    gm_peaks *peaks[6]; /* by batch == 1, and twice: 1 of tokens == 1, 2 of tokens <= turn; NULL: the same as a more general one */
+    uint32_t turn;      /* tokens that one turn of a rule's loops takes; 0: they have none */
     uint32_t block;     /* tokens that a cache is rounded up to; 0: no engine counts it */
     uint64_t chunk;     /* tokens that run at once; 0: all of them */
     double utilization; /* of the GPU */

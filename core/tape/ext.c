@@ -141,6 +141,10 @@ bool gm_ext_derive(gm_symbols *s, unsigned op, gm_ext a, gm_ext b, gm_ext *out)
     y = symbol_of(s, b, &k);
     if (x == 0)
         return false;
+    if (x == s->small && y == 0 && k >= s->most && (op == GPUMEM_SYM_CEILDIV || op == GPUMEM_SYM_MIN)) {
+        *out = op == GPUMEM_SYM_MIN ? a : gm_ext_of(1);
+        return true;
+    }
     for (i = 0; i < s->n; i++)
         if (s->sym[i].op == op && s->sym[i].a == x && s->sym[i].b == y && s->sym[i].k == k)
             break;
@@ -159,5 +163,7 @@ void gm_symbols_know(gm_symbols *s)
         uint64_t a = s->known[y->a], b = y->b ? s->known[y->b] : y->k;
         if (y->op != GPUMEM_SYM_INPUT && a && b)
             s->known[i] = constant(y->op, a, b);
+        else if (y->op == GPUMEM_SYM_CEILDIV && y->a == s->small && s->small && y->b == 0 && y->k >= s->most)
+            s->known[i] = 1;
     }
 }

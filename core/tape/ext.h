@@ -13,6 +13,10 @@ typedef struct gm_symbols { /* the description's, and those that are derived on 
     gpumem_symbol sym[GM_MAX_SYMBOLS];
     uint32_t n;
     uint64_t known[GM_MAX_SYMBOLS]; /* values that hold wherever this walk does; 0: not known */
+    uint8_t small;                  /* a symbol of the input that is `most` at most; 0: none is */
+    uint32_t most;
+    uint8_t looped;                 /* a symbol of the input whose every `chunk` take a turn of a loop, the shortest of them; 0: none */
+    uint32_t chunk;
 } gm_symbols;
 
 static inline gm_ext gm_ext_of(uint64_t num) { gm_ext e = {num, {0}}; return e; }
