@@ -10,11 +10,11 @@ bool gm_ext_same(gm_ext a, gm_ext b)
 gm_ext gm_ext_symbol(const gm_symbols *s, uint64_t num, unsigned sym)
 {
     gm_ext e = {num, {0}};
-    if (sym && s->known[sym]) {
-        if (gm_mul_u64(num, s->known[sym], &e.num))
-            e.num = UINT64_MAX;
-    } else
-        e.sym[0] = (uint8_t)sym;
+    uint64_t times = sym && s->known[sym] ? s->known[sym] : sym && sym == s->whole ? s->most : 1;
+    if (gm_mul_u64(num, times, &e.num))
+        e.num = UINT64_MAX;
+    if (sym && !s->known[sym])
+        e.sym[0] = sym == s->whole ? s->unit : (uint8_t)sym;
     return e;
 }
 
@@ -82,6 +82,8 @@ static uint8_t symbol_of(gm_symbols *s, gm_ext e, uint32_t *k)
 {
     uint8_t at = e.sym[0];
     *k = 0;
+    if (s->whole && e.num == s->most && e.sym[0] == s->unit && !e.sym[1])
+        return s->whole;
     if (gm_ext_constant(&e)) {
         *k = e.num <= 0xffffffffu ? (uint32_t)e.num : 0;
         return 0;
@@ -137,6 +139,8 @@ bool gm_ext_derive(gm_symbols *s, unsigned op, gm_ext a, gm_ext b, gm_ext *out)
         out->num = a.num + b.num;
         return true;
     }
+    if (op == GPUMEM_SYM_CEILDIV && gm_ext_div(a, b, out))
+        return true;
     x = symbol_of(s, a, &unused);
     y = symbol_of(s, b, &k);
     if (x == 0)
