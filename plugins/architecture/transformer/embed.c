@@ -211,6 +211,7 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     FLAG("rope_complex", "false", "cos and sin are the parts of complex numbers, one for a pair (models/deepseek_v2)"),
     FLAG("rope_weight", "false", "that table is a parameter, weight (models/roformer)"),
     FLAG("rope_passed", "true", "the layers are given the positions beside cos and sin (models/modernbert: they are not)"),
+    FLAG("rope_grids", "false", "each sequence has positions of its own, in three grids (models/qwen3_5)"),
 };
 
 DESCRIBE(cossin_describe)
@@ -220,7 +221,7 @@ DESCRIBE(cossin_describe)
     const char *kind = args->param[COSSIN_KIND].v.s;
     gpumem_dim frequencies = extent((rope + 1) / 2, GPUMEM_AXIS_HEAD_DIM), dim[3];
     const char *variant;
-    uint32_t operand[2] = {GPUMEM_NONE, GPUMEM_NONE};
+    uint32_t operand[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE};
     char s[PATH_ROOM];
     for (unsigned i = 0; i < 2 && is_null(args, COSSIN_ROWS); i++) {
         const char *name = join(e, s, kind, buffers[i]);
@@ -237,7 +238,9 @@ DESCRIBE(cossin_describe)
     operand[1] = in[1] == GPUMEM_NONE ? count_tokens(e, in[0]) : in[1];
     if (!flag_of(args, COSSIN_PASSED))
         unpassed(e, operand[1]);
-    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    if (flag_of(args, COSSIN_GRIDS))
+        operand[2] = in[0];
+    dim[0] = operand[2] == GPUMEM_NONE ? extent(1, GPUMEM_AXIS_NONE) : e->tensor[in[0]].dim[0];
     dim[1] = last_of(e, operand[1]);
     dim[2] = flag_of(args, COSSIN_HALVED) || flag_of(args, COSSIN_COMPLEX) ? frequencies : extent(rope, GPUMEM_AXIS_HEAD_DIM);
     for (unsigned i = 0; i < 2; i++)
@@ -245,8 +248,8 @@ DESCRIBE(cossin_describe)
                                             flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);
     if (flag_of(args, COSSIN_COMPLEX))
         of_dtype(e, view_of(e, out[1], of_dtype(e, out[0], GPUMEM_DTYPE_C64)), GPUMEM_DTYPE_C64);
-    variant = flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
-    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, is_null(args, COSSIN_ROWS) ? variant : "rows", "cossin", 2, operand, 2, out);
+    variant = !is_null(args, COSSIN_ROWS) ? "rows" : flag_of(args, COSSIN_GRIDS) ? "grids" : flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
+    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, variant, "cossin", operand[2] == GPUMEM_NONE ? 2 : 3, operand, 2, out);
     out[2] = operand[1];
     return (gpumem_status)e->status;
 }
