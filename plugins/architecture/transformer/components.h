@@ -53,6 +53,7 @@ DESCRIBE(pooler_describe);
 DESCRIBE(activate_describe);
 DESCRIBE(shift_describe);
 DESCRIBE(release_describe);
+DESCRIBE(given_describe);
 DESCRIBE(concat_describe);
 
 /* Operators that make a bias by the distance of two tokens, [1, heads, tokens, tokens]. */
