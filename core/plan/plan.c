@@ -674,7 +674,7 @@ static uint32_t autocast(const gm_planner *p, const gpumem_description *d)
     return d->nop && i < d->ntensor && p->format[p->compute[0]].part[0].bits < p->format[p->active[i]].part[0].bits ? p->compute[0] : GPUMEM_NONE;
 }
 
-/* A weight that no rule reads where operators have it gets no gradient, and no optimizer's state. */
+/* A weight that no operator has, or no rule reads, gets no gradient, and no optimizer's state. */
 static void drop_unread(gm_planner *p, const gm_walk_job *w)
 {
     const gpumem_description *d = w->d;
@@ -686,7 +686,7 @@ static void drop_unread(gm_planner *p, const gm_walk_job *w)
                 use[d->tensor[in].storage == GPUMEM_NONE ? in : d->tensor[in].storage] |= gm_rules_read(w->rules, w->rule[i], k) ? 3 : 1;
         }
     for (uint32_t i = 0; use && i < d->ntensor; i++)
-        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && use[i] == 1)
+        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && use[i] != 3)
             p->needs_grad[i] = 0;
 }
 
