@@ -105,7 +105,7 @@ static uint32_t shifted(gpumem_emit *e, uint32_t ids)
     return y;
 }
 
-enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK };
+enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK, IDS_EXPANDED };
 
 /* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it; gather, [1, tokens]
  * that are seen as each; added, arange and its sums with the offset; mask, counted along a mask of ones. */
@@ -129,6 +129,13 @@ static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, int held, uin
         operate(e, GPUMEM_OP_VIEW, 0, "expanded", buffer, GPUMEM_NONE, y);
         return y;
     }
+    if (kind == IDS_EXPANDED) {
+        buffer = unpassed(e, hold(e, token_ids(e, x, extent(1, GPUMEM_AXIS_NONE)), GPUMEM_LIVES_USE));
+        make_new(e, "ids", GPUMEM_NONE, buffer);
+        y = token_ids(e, x, e->tensor[x].dim[0]);
+        make_new(e, "ids", buffer, y);
+        return y;
+    }
     if (kind == IDS_ADDED) {
         buffer = unpassed(e, hold(e, count_tokens(e, x), held ? GPUMEM_LIVES_STACK : GPUMEM_LIVES_USE));
         y = token_ids(e, x, extent(1, GPUMEM_AXIS_NONE));
@@ -149,7 +156,7 @@ const gpumem_paramdef position_params[POSITION_N] = {
     WORD("position_buffer", "''", "name of a buffer that holds them instead of a parameter (models/xglm, models/ctrl)"),
     FLAG("position_fp32", "false", "that buffer is fp32"),
     WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types), buffer (position_ids: models/bert), "
-                                     "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) or mask (counted along a mask of ones: models/opt)"),
+                                     "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) mask (counted along a mask of ones: models/opt) or expanded (arange for each sequence, and its sum with the offset: models/mvp)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
     WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns), "
                                       "table (the ids only as long as they are needed) or model (until the decoder returns, but layers are not given the ids)"),
@@ -159,7 +166,7 @@ const gpumem_paramdef position_params[POSITION_N] = {
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", NULL}, *const lives[] = {"stack", "block", "table", "model", NULL};
+    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", "expanded", NULL}, *const lives[] = {"stack", "block", "table", "model", NULL};
     static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK};
     static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK};
     gpumem_dim dim[3], table[2];
@@ -168,7 +175,7 @@ DESCRIBE(position_describe)
     const char *buffer = args->param[POSITION_BUFFER].v.s;
     int kind = choice_of(args, POSITION_IDS, kinds);
     if (kind < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask, expanded");
     if (held < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
