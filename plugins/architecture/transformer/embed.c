@@ -219,6 +219,7 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     FLAG("rope_weight", "false", "that table is a parameter, weight (models/roformer)"),
     FLAG("rope_passed", "true", "the layers are given the positions beside cos and sin (models/modernbert: they are not)"),
     FLAG("rope_grids", "false", "each sequence has positions of its own, in three grids (models/qwen3_5)"),
+    FLAG("rope_own", "false", "an attention makes them for itself (models/moshi)"),
 };
 
 DESCRIBE(cossin_describe)
@@ -252,10 +253,11 @@ DESCRIBE(cossin_describe)
     dim[2] = flag_of(args, COSSIN_HALVED) || flag_of(args, COSSIN_COMPLEX) ? frequencies : extent(rope, GPUMEM_AXIS_HEAD_DIM);
     for (unsigned i = 0; i < 2; i++)
         out[i] = hold(e, gpumem_emit_tensor(e, tables[i], GPUMEM_ROLE_ACTIVATION, 0,
-                                            flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);
+                                            flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim),
+                      flag_of(args, COSSIN_OWN) ? GPUMEM_LIVES_STEP : GPUMEM_LIVES_STACK);
     if (flag_of(args, COSSIN_COMPLEX))
         of_dtype(e, view_of(e, out[1], of_dtype(e, out[0], GPUMEM_DTYPE_C64)), GPUMEM_DTYPE_C64);
-    variant = !is_null(args, COSSIN_ROWS) ? "rows" : flag_of(args, COSSIN_GRIDS) ? "grids" : flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
+    variant = !is_null(args, COSSIN_ROWS) ? "rows" : flag_of(args, COSSIN_GRIDS) ? "grids" : flag_of(args, COSSIN_OWN) ? "own" : flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
     gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, variant, "cossin", operand[2] == GPUMEM_NONE ? 2 : 3, operand, 2, out);
     out[2] = operand[1];
     return (gpumem_status)e->status;
