@@ -24,7 +24,7 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
     FLAG("router_as_tokens", "false", "where they are not: they are cast to the dtype of the tokens, not of the logits"),
     FLAG("router_weight_fp32", "false", "the router's weight is fp32 in every precision (models/ernie4_5_moe)"),
-    WORD("router_product", "'model'", "its logits: model (of the operands as they are), cast (the same, then fp32) or fp32 (of fp32 operands)"),
+    WORD("router_product", "'model'", "its logits: model (of the operands as they are), cast (the same, then fp32), scores (the same, fp32 for the scores alone: models/minimax_m2) or fp32 (of fp32 operands)"),
     FLAG("router_normalized", "true", "weights of the chosen experts are divided by their sum, in place"),
     FLAG("router_scaled", "false", "weights of the chosen experts are scaled"),
     FLAG("router_bias", "false", "the router has a bias"),
@@ -93,7 +93,7 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
     step(e, chosen[1]);
-    chosen[2] = step(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
+    chosen[2] = step(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product && s->product != 3 ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
     op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, s->router, "route", 4, operand, 3, chosen);
     if (op) {
         op->attr[0] = s->choices.size;
@@ -225,7 +225,7 @@ static uint32_t shared_gated(const gpumem_args *args, uint32_t x, uint32_t y, gp
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
-    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", NULL}; /* in the order of attr[5] */
+    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", "scores", NULL}; /* in the order of attr[5] */
     static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
     uint32_t chosen[3], tokens = in[0], x = in[1] == GPUMEM_NONE ? in[0] : in[1], y, beside = GPUMEM_NONE;
     moe_spec s;
@@ -247,7 +247,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     if (s.router == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, deepseek, mixer");
     if (s.product < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "router_product is none of model, cast, fp32");
+        return gpumem_because(args, GPUMEM_EINVAL, "router_product is none of model, cast, fp32, scores");
     if (s.correction < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "router_correction is none of none, buffer, parameter");
     if (flag_of(args, FLATTENED) && x == tokens)
