@@ -127,7 +127,7 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
         tokens = tokens < plan->chunk ? tokens : plan->chunk;
         batch = 1;
     }
-    p = plan->peaks[(batch == 1) + 2 * (tokens == 1)];
+    p = plan->peaks[gm_plan_walk_of(plan, batch, tokens)];
     if (p == NULL)
         return bad;
     bad |= gm_peaks_at(p, plan->rounding, batch, tokens, peak);

@@ -639,6 +639,7 @@ static gpumem_status read_rules(gm_planner *p, gpumem_error *err)
 static gpumem_status know(gm_planner *p, unsigned variant, gm_symbols *out, gpumem_error *err)
 {
     const gpumem_description *d = &p->plan->model->d;
+    unsigned known = variant / 2;
     memset(out, 0, sizeof *out);
     if (d->nsym > GM_MAX_SYMBOLS)
         return gm_fail(err, GPUMEM_ERANGE, NULL, 0, 0, "the model's description has too many symbols");
@@ -646,8 +647,20 @@ static gpumem_status know(gm_planner *p, unsigned variant, gm_symbols *out, gpum
     out->n = d->nsym;
     out->known[0] = 1;
     for (uint32_t i = 1; i < d->nsym; i++)
-        if (d->sym[i].op == GPUMEM_SYM_INPUT && ((variant & 1 && strcmp(d->sym[i].name, "batch") == 0) || (variant & 2 && strcmp(d->sym[i].name, "tokens") == 0)))
+        if (d->sym[i].op == GPUMEM_SYM_INPUT && ((variant & 1 && strcmp(d->sym[i].name, "batch") == 0) || (known == GM_TOKENS_ONE && strcmp(d->sym[i].name, "tokens") == 0)))
             out->known[i] = 1;
+        else if (d->sym[i].op == GPUMEM_SYM_INPUT && strcmp(d->sym[i].name, "tokens") == 0) {
+            gm_ext unit = {1, {(uint8_t)i}};
+            out->most = p->plan->turn;
+            if (known == GM_TOKENS_TURN)
+                out->known[i] = p->plan->turn;
+            else if (known == GM_TOKENS_SHORT)
+                out->small = (uint8_t)i;
+            else if (known == GM_TOKENS_TURNS && gm_ext_derive(out, GPUMEM_SYM_CEILDIV, unit, gm_ext_of(p->plan->turn), &unit)) {
+                out->whole = (uint8_t)i;
+                out->unit = unit.sym[0];
+            }
+        }
     gm_symbols_know(out);
     return GPUMEM_OK;
 }
@@ -661,7 +674,7 @@ static uint32_t autocast(const gm_planner *p, const gpumem_description *d)
     return d->nop && i < d->ntensor && p->format[p->compute[0]].part[0].bits < p->format[p->active[i]].part[0].bits ? p->compute[0] : GPUMEM_NONE;
 }
 
-/* A weight that no rule reads where operators have it gets no gradient, and no optimizer's state. */
+/* A weight that no operator has, or no rule reads, gets no gradient, and no optimizer's state. */
 static void drop_unread(gm_planner *p, const gm_walk_job *w)
 {
     const gpumem_description *d = w->d;
@@ -673,11 +686,18 @@ static void drop_unread(gm_planner *p, const gm_walk_job *w)
                 use[d->tensor[in].storage == GPUMEM_NONE ? in : d->tensor[in].storage] |= gm_rules_read(w->rules, w->rule[i], k) ? 3 : 1;
         }
     for (uint32_t i = 0; use && i < d->ntensor; i++)
-        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && use[i] == 1)
+        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && use[i] != 3)
             p->needs_grad[i] = 0;
 }
 
-/* Peaks for points of more than one sequence and token, and for those where either is one: then less is copied. */
+unsigned gm_plan_walk_of(const gpumem_plan *plan, uint64_t batch, uint64_t tokens)
+{
+    unsigned known = tokens == 1 ? GM_TOKENS_ONE : !plan->turn || (tokens > plan->turn && tokens % plan->turn) ? GM_TOKENS_ANY :
+                     tokens < plan->turn ? GM_TOKENS_SHORT : tokens == plan->turn ? GM_TOKENS_TURN : GM_TOKENS_TURNS;
+    return (batch == 1) + 2 * known;
+}
+
+/* Peaks for points of more than one sequence and token, for those where either is one, when less is copied, and for those that loops take in one turn. */
 static gpumem_status walk(gm_planner *p, gpumem_error *err)
 {
     gpumem_plan *plan = p->plan;
@@ -710,12 +730,17 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
         gm_symbols symbols;
         const gpumem_point *only = &plan->request.only;
-        if (!plan->chunk && only->batch && only->tokens && v != (only->batch == 1) + 2u * (only->tokens == 1))
-            continue;
+        bool one = !plan->chunk && only->batch && only->tokens;
+        if (v / 2 >= GM_TOKENS_SHORT && plan->turn == 0)
+            break;
+        if (one && v != gm_plan_walk_of(plan, only->batch, only->tokens) && (v / 2 != GM_TOKENS_ANY || only->tokens == 1 || (v & 1) != (only->batch == 1)))
+            continue; /* the first says what a turn of its loops takes */
         if ((s = know(p, v, &symbols, &own)) == GPUMEM_OK && (plan->peaks[v] = gm_arena_zero(p->arena, 1, sizeof *plan->peaks[v])) == NULL)
             s = gm_no_memory(&own);
         if (s == GPUMEM_OK)
             s = gm_peaks_new(p->arena, w, &symbols, plan->peaks[v], &own);
+        if (s == GPUMEM_OK && v < 2 && plan->peaks[v]->symbols.looped && strcmp(plan->peaks[v]->symbols.sym[plan->peaks[v]->symbols.looped].name, "tokens") == 0)
+            plan->turn = plan->peaks[v]->symbols.chunk;
     }
     if (s != GPUMEM_OK && s != GPUMEM_ENOMEM && s != GPUMEM_ESYNTAX) { /* what is described, but not how it runs: the rest still holds */
         snprintf(plan->warning, sizeof plan->warning, "activations are not counted: %.120s", own.message);

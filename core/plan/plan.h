@@ -22,6 +22,8 @@ typedef struct gm_fold { /* claims of one line that live in the same phases */
     uint8_t phases;
 } gm_fold;
 
+enum { GM_TOKENS_ANY, GM_TOKENS_ONE, GM_TOKENS_SHORT, GM_TOKENS_TURN, GM_TOKENS_TURNS, GM_NTOKENS }; /* tokens: any, one, fewer than a turn of a loop takes, as many, a multiple */
+
 struct gpumem_plan {
     gm_arena arena;
     const gpumem_model *model;
@@ -38,7 +40,8 @@ struct gpumem_plan {
     gm_record *record;
     uint32_t nrecord, max_record;
     gm_walk_job walk;   /* how its operators are walked; rules NULL: they are not */
-    gm_peaks *peaks[4]; /* by batch == 1, and tokens == 1 twice; NULL: the same as a more general one */
+    gm_peaks *peaks[2 * GM_NTOKENS]; /* by batch == 1, and twice what is known of the tokens; NULL: made for other points only */
+    uint32_t turn;      /* tokens that one turn of a rule's loops takes; 0: they have none */
     uint32_t block;     /* tokens that a cache is rounded up to; 0: no engine counts it */
     uint64_t chunk;     /* tokens that run at once; 0: all of them */
     double utilization; /* of the GPU */
@@ -47,6 +50,7 @@ struct gpumem_plan {
     uint32_t nused;
 };
 
+unsigned gm_plan_walk_of(const gpumem_plan *plan, uint64_t batch, uint64_t tokens);
 /* Bytes of one part of a format for so many rows and columns, rounded up to `rounding`; nonzero on overflow. */
 int gm_part_bytes(const gpumem_format_part *part, gpumem_count rows, gpumem_count cols, const uint64_t *symbol, uint32_t rounding, uint64_t *out);
 

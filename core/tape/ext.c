@@ -10,11 +10,11 @@ bool gm_ext_same(gm_ext a, gm_ext b)
 gm_ext gm_ext_symbol(const gm_symbols *s, uint64_t num, unsigned sym)
 {
     gm_ext e = {num, {0}};
-    if (sym && s->known[sym]) {
-        if (gm_mul_u64(num, s->known[sym], &e.num))
-            e.num = UINT64_MAX;
-    } else
-        e.sym[0] = (uint8_t)sym;
+    uint64_t times = sym && s->known[sym] ? s->known[sym] : sym && sym == s->whole ? s->most : 1;
+    if (gm_mul_u64(num, times, &e.num))
+        e.num = UINT64_MAX;
+    if (sym && !s->known[sym])
+        e.sym[0] = sym == s->whole ? s->unit : (uint8_t)sym;
     return e;
 }
 
@@ -82,6 +82,8 @@ static uint8_t symbol_of(gm_symbols *s, gm_ext e, uint32_t *k)
 {
     uint8_t at = e.sym[0];
     *k = 0;
+    if (s->whole && e.num == s->most && e.sym[0] == s->unit && !e.sym[1])
+        return s->whole;
     if (gm_ext_constant(&e)) {
         *k = e.num <= 0xffffffffu ? (uint32_t)e.num : 0;
         return 0;
@@ -137,10 +139,16 @@ bool gm_ext_derive(gm_symbols *s, unsigned op, gm_ext a, gm_ext b, gm_ext *out)
         out->num = a.num + b.num;
         return true;
     }
+    if (op == GPUMEM_SYM_CEILDIV && gm_ext_div(a, b, out))
+        return true;
     x = symbol_of(s, a, &unused);
     y = symbol_of(s, b, &k);
     if (x == 0)
         return false;
+    if (x == s->small && y == 0 && k >= s->most && (op == GPUMEM_SYM_CEILDIV || op == GPUMEM_SYM_MIN)) {
+        *out = op == GPUMEM_SYM_MIN ? a : gm_ext_of(1);
+        return true;
+    }
     for (i = 0; i < s->n; i++)
         if (s->sym[i].op == op && s->sym[i].a == x && s->sym[i].b == y && s->sym[i].k == k)
             break;
@@ -159,5 +167,7 @@ void gm_symbols_know(gm_symbols *s)
         uint64_t a = s->known[y->a], b = y->b ? s->known[y->b] : y->k;
         if (y->op != GPUMEM_SYM_INPUT && a && b)
             s->known[i] = constant(y->op, a, b);
+        else if (y->op == GPUMEM_SYM_CEILDIV && y->a == s->small && s->small && y->b == 0 && y->k >= s->most)
+            s->known[i] = 1;
     }
 }

@@ -13,6 +13,11 @@ typedef struct gm_symbols { /* the description's, and those that are derived on 
     gpumem_symbol sym[GM_MAX_SYMBOLS];
     uint32_t n;
     uint64_t known[GM_MAX_SYMBOLS]; /* values that hold wherever this walk does; 0: not known */
+    uint8_t small, whole;           /* symbols of the input: one that is `most` at most, one that is `most` times `unit`; 0: none is */
+    uint8_t unit;
+    uint32_t most;
+    uint8_t looped;                 /* a symbol of the input whose every `chunk` take a turn of a loop, the shortest of them; 0: none */
+    uint32_t chunk;
 } gm_symbols;
 
 static inline gm_ext gm_ext_of(uint64_t num) { gm_ext e = {num, {0}}; return e; }

@@ -28,7 +28,7 @@ typedef struct rule {
     unsigned noperand, nattr, nname_all, needed; /* needed: so many arguments at least */
     uint64_t read, optional; /* names that stand in it, operands that may be left out: as bits */
     statement *statement;
-    uint32_t nstatement, max_statement;
+    uint32_t nstatement, max_statement, once; /* once: one more than the last statement that makes something once, or 0 */
 } rule;
 
 struct gm_rules {
@@ -464,6 +464,8 @@ static bool parse_statement(parser *p)
     if (!at_end(p))
         return wrong(p, "expected the end of the line") != GM_NONE;
     s = &p->rule->statement[p->rule->nstatement++];
+    if (st.kind == S_ONCE)
+        p->rule->once = p->rule->nstatement;
     *s = st;
     return true;
 }
@@ -1054,7 +1056,7 @@ static bool repeat(run *x, const statement *s)
 static unsigned body(run *x, uint32_t *out)
 {
     const rule *u = &x->r->rule[x->rule];
-    for (uint32_t i = 0; i < u->nstatement && !x->t->stop; i++) {
+    for (uint32_t i = 0; i < (x->t->ahead ? u->once : u->nstatement) && !x->t->stop; i++) {
         const statement s = x->r->rule[x->rule].statement[i];
         unsigned n;
         bool yes = true;
@@ -1179,6 +1181,8 @@ static unsigned enter(run *x, uint32_t at, unsigned n, gm_arg *arg, uint32_t *ou
     bound_drop(x->t, &names);
     return nout;
 }
+
+bool gm_rule_has_once(const gm_rules *r, uint32_t at) { return r->rule[at].once != 0; }
 
 unsigned gm_rule_run(gm_rules *r, gm_tape *t, uint32_t at, unsigned nin, const uint32_t *in, uint32_t taken, unsigned nattr, const uint32_t *attr,
                      unsigned nmeta, const gm_meta *meta, uint32_t *out)

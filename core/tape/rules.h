@@ -25,6 +25,8 @@ void gm_rules_free(gm_rules *r);
 uint32_t gm_rules_find(gm_rules *r, const char *name, gpumem_error *err);
 /* Does its body name this operand? */
 bool gm_rules_read(const gm_rules *r, uint32_t at, unsigned operand);
+/* Does its own body make something once for all layers?  The tape's `ahead` runs it no further than that. */
+bool gm_rule_has_once(const gm_rules *r, uint32_t at);
 /* One more rule, a component's own: text is what follows a name. */
 uint32_t gm_rules_add(gm_rules *r, const char *name, const char *text, gpumem_error *err);
 /* Runs a rule; taken: operands that are given to it, as bits; meta: of the results as the operator describes them, for described(i) and described_dtype; out: its results, owned.  Returns how many; what went wrong is in the tape. */

@@ -186,6 +186,13 @@ uint32_t gm_loop_new(gm_tape *t, gm_ext n)
     now = &t->loop[t->nloop];
     memset(now, 0, sizeof *now);
     now->n = n;
+    if (n.num == 1 && n.sym[0] && !n.sym[1]) {
+        const gpumem_symbol *s = &t->symbols->sym[n.sym[0]];
+        if (s->op == GPUMEM_SYM_CEILDIV && s->b == 0 && t->symbols->sym[s->a].op == GPUMEM_SYM_INPUT && (t->symbols->looped == 0 || s->k < t->symbols->chunk)) {
+            t->symbols->looped = s->a;
+            t->symbols->chunk = s->k;
+        }
+    }
     return t->nloop++;
 }
 

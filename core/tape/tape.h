@@ -115,6 +115,7 @@ struct gm_tape {
 
     struct gm_once once[GM_ONCE]; /* made where first needed, held by the decoder */
     uint32_t nonce;
+    bool ahead; /* rules run only as far as what they make once */
 
     /* inference: what is remembered of the tokens, in the order in which layers ask */
     struct gm_past { uint32_t tv; int32_t rep; } *cached;

@@ -29,6 +29,7 @@ struct gm_walk {
     uint32_t nskip;
     uint32_t *frame_position;
     uint32_t max_frame_position;
+    uint32_t ahead; /* position in the sequence up to which what layers make once is there */
     int32_t running; /* repetition that runs now, in a replay too */
 };
 
@@ -124,11 +125,11 @@ static uint32_t dtype_of(const gm_walk *w, uint32_t tensor)
     return stored && gm_format_is_plain(&w->job->format[w->job->weight[tensor]]) ? w->job->weight[tensor] : w->job->activation[tensor];
 }
 
-/* A tensor that is there already: a weight, a buffer, an input. */
-static uint32_t given(gm_walk *w, uint32_t tensor)
+/* Without bytes of its own. */
+static uint32_t described(gm_walk *w, uint32_t tensor)
 {
     const gpumem_tensor *x = &w->d->tensor[tensor];
-    uint32_t root = x->storage == GPUMEM_NONE ? tensor : x->storage, tv = gm_tv_slot(&w->t);
+    uint32_t tv = gm_tv_slot(&w->t);
     gm_tv *v;
     if (tv == GM_NONE)
         return tv;
@@ -138,7 +139,15 @@ static uint32_t given(gm_walk *w, uint32_t tensor)
     for (unsigned i = 0; i < x->ndim; i++)
         v->dim[i] = gm_ext_symbol(&w->symbols, x->dim[i].size, x->dim[i].sym);
     gm_contiguous_strides(&w->t, x->ndim, v->dim, v->stride);
-    if (x->role == GPUMEM_ROLE_WEIGHT) {
+    return tv;
+}
+
+/* A tensor that is there already: a weight, a buffer, an input. */
+static uint32_t given(gm_walk *w, uint32_t tensor)
+{
+    const gpumem_tensor *x = &w->d->tensor[tensor];
+    uint32_t root = x->storage == GPUMEM_NONE ? tensor : x->storage, tv = described(w, tensor);
+    if (tv != GM_NONE && x->role == GPUMEM_ROLE_WEIGHT) {
         bool trains = w->job->trains[root];
         if (w->leaf[root] == GM_NONE) {
             w->leaf[root] = gm_leaf_new(&w->t, trains);
@@ -517,12 +526,63 @@ static bool replay(void *self, gm_tape *t, uint32_t frame)
     return !t->failed;
 }
 
+/* [batch, tokens, heads, width] is described where a rule transposes that. */
+static void heads_first(gm_tv *x, uint32_t heads)
+{
+    gm_ext n = gm_ext_of(heads), d = x->dim[1], s = x->stride[1];
+    if (x->ndim != 4 || gm_ext_same(d, n) || !gm_ext_same(x->dim[2], n))
+        return;
+    x->dim[1] = x->dim[2];
+    x->dim[2] = d;
+    x->stride[1] = x->stride[2];
+    x->stride[2] = s;
+}
+
+/* A model makes its masks before its layers: whatever those make once is made before the first of them, of operands as they are described. */
+static void make_ahead(gm_walk *w, uint32_t position)
+{
+    gm_tape *t = &w->t;
+    const gpumem_description *d = w->d;
+    uint32_t end = position;
+    t->ahead = true;
+    for (; end < d->nsequence && d->block[d->sequence[end]].layer != GPUMEM_NONE; end++) {
+        const gpumem_block *b = &d->block[d->sequence[end]];
+        for (uint32_t i = b->op0; i < b->op0 + b->nop && (end == position || d->sequence[end] != d->sequence[end - 1]) && !t->failed; i++) {
+            const gpumem_op *o = &d->op[i];
+            const uint32_t *in = d->operand + o->operand;
+            uint32_t tv[GPUMEM_MAX_OPERANDS], made[GM_WORD_OUTS], nonce = t->nonce;
+            gm_meta meta[GPUMEM_MAX_OPERANDS];
+            if (w->job->rule[i] == GM_NONE || !gm_rule_has_once(w->job->rules, w->job->rule[i]))
+                continue;
+            for (unsigned k = 0; k < o->nin; k++)
+                tv[k] = in[k] == GPUMEM_NONE ? GM_NONE : described(w, in[k]);
+            for (unsigned k = 0; k < 3 && k < o->nin && o->kind == GPUMEM_OP_ATTENTION; k++)
+                if (tv[k] != GM_NONE)
+                    heads_first(&t->tv[tv[k]], o->attr[k ? 1 : 0]);
+            for (unsigned k = 0; k < o->nout; k++)
+                describe(w, in[o->nin + k], &meta[k]);
+            t->label = i;
+            gm_rule_run(w->job->rules, t, w->job->rule[i], o->nin, tv, 0, GPUMEM_NATTR, o->attr, o->nout, meta, made);
+            for (unsigned k = 0; k < o->nin; k++)
+                gm_tv_unref(t, tv[k]);
+            if (t->failed && t->status == GPUMEM_EINVAL && t->nonce == nonce) { /* what is wrong with it shows where it runs */
+                t->failed = false;
+                t->why[0] = 0;
+            }
+        }
+    }
+    t->ahead = false;
+    w->ahead = end;
+}
+
 static void run_block(gm_walk *w, uint32_t position)
 {
     const gpumem_block *b = &w->d->block[w->d->sequence[position]];
     bool checkpointed = b->layer != GPUMEM_NONE && (w->job->flags & GM_WALK_CHECKPOINT) && (w->job->flags & GM_WALK_TRAIN);
     w->t.position = position;
     prepare(w, b, position);
+    if (b->layer != GPUMEM_NONE && position >= w->ahead && !w->t.decoding)
+        make_ahead(w, position);
     import_ports(w, b, position);
     if (checkpointed && !w->t.failed)
         open_frame(w, b, position);

@@ -289,10 +289,12 @@ DERIVE(d_maximum)
 {
     for (unsigned i = 0; i < 2; i++)
         if (gm_wants(t, node, i)) {
-            uint32_t same = gm_like2(t, node->saved[0], node->saved[1]), half = gm_like(t, g[0]);
+            uint32_t half = gm_like(t, g[0]), same = gm_like_as(t, g[0], GPUMEM_FORMAT_BOOL), less;
             res[i] = gm_like(t, g[0]);
-            gm_tv_unref(t, half);
+            less = gm_like_as(t, g[0], GPUMEM_FORMAT_BOOL);
+            gm_tv_unref(t, less);
             gm_tv_unref(t, same);
+            gm_tv_unref(t, half);
         }
 }
 

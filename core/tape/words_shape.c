@@ -452,7 +452,7 @@ WORD(padded)
     dim[d] = arg[1].size;
     if (node != GM_NONE && node < t->nnode)
         t->node[node].a = d;
-    out[0] = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    out[0] = gm_ext_same(dim[d], t->tv[x].dim[d]) ? gm_like(t, x) : gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype); /* a clone where nothing is added */
     gm_node_output(t, node, out[0], 0);
     return out[0] != GM_NONE;
 }

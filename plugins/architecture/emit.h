@@ -322,7 +322,7 @@ static inline const char *activation_of(const char *name)
         {"gelu_accurate", "gelu_new"}, {"gelu_fast", "gelu_fast"}, {"gelu_python", "gelu_python"}, {"gelu_10", "gelu_10"}, {"quick_gelu", "quick_gelu"},
         {"relu", "relu"}, {"relu2", "relu2"}, {"relu6", "relu6"}, {"leaky_relu", "leaky_relu"}, {"sigmoid", "sigmoid"}, {"tanh", "tanh"}, {"mish", "mish"},
         {"hardswish", "hardswish"}, {"laplace", "laplace"}, {"linear", "linear"}, {"sqrtsoftplus", "sqrtsoftplus"}, {"xielu", "silu"},
-        {"swiglu_limited", "swiglu_limited"}, {"gelu_by_hand", "gelu_by_hand"},
+        {"swiglu_limited", "swiglu_limited"}, {"swiglu_halves", "swiglu_halves"}, {"gelu_by_hand", "gelu_by_hand"},
     };
     for (size_t i = 0; i < COUNT(table); i++)
         if (strcmp(table[i].name, name) == 0)
@@ -350,9 +350,10 @@ typedef struct mlp_spec {
     uint32_t adapted; /* what is added to gate and up where they are fused; 0 or GPUMEM_NONE: nothing */
 } mlp_spec;
 
-static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m)
+/* left: what is let go behind the last matrix; of three, GPUMEM_NONE for none. */
+static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m, uint32_t *left)
 {
-    static const char *const names[] = {"gate", "up"};
+    static const char *const names[] = {"gate", "up"}, *const parts[] = {"gate", "up", "glu"};
     char s[PATH_ROOM];
     uint32_t part[2], y;
     if (m->learned_act) {
@@ -375,6 +376,14 @@ static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x,
                    extent(2 * (uint64_t)m->width.size, GPUMEM_AXIS_FFN), m->flags);
         if (m->adapted && m->adapted != GPUMEM_NONE)
             y = binary(e, GPUMEM_OP_ADD, "adapted", y, m->adapted);
+        if (strcmp(m->act, "swiglu_halves") == 0) {
+            uint32_t made[4];
+            made[0] = gpumem_emit_like(e, "product", y, m->width);
+            for (unsigned i = 0; i < 3; i++)
+                left[i] = made[i + 1] = gpumem_emit_like(e, parts[i], y, m->width);
+            gpumem_emit_op(e, GPUMEM_OP_ACT, m->act, "act", 1, &y, 4, made);
+            return made[0];
+        }
         split(e, "gate_up", y, 2, names, size, part);
         hold(e, part[0], GPUMEM_LIVES_STEP);
         hold(e, part[1], GPUMEM_LIVES_STEP);
@@ -391,10 +400,19 @@ static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x,
     return binary(e, GPUMEM_OP_MUL, "product", y, part[1]);
 }
 
+/* An operator that reads x and makes nothing: it lives until here. */
+static inline void released(gpumem_emit *e, uint32_t x)
+{
+    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_OTHER, 0, "release", 1, &x, 0, NULL);
+    uint32_t rule = gpumem_emit_string(e, "x\n  del x\n");
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+}
+
 static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m)
 {
     char s[PATH_ROOM];
-    uint32_t y = mlp_inner(e, module, x, m);
+    uint32_t left[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y = mlp_inner(e, module, x, m, left);
     if (m->down_norm)
         y = rmsnorm(e, join(e, s, module, "ffn_sub_norm"), y, m->width, "llama", 1);
     y = dropout(e, "dropout", y, m->dropout);
@@ -402,7 +420,11 @@ static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t
         hold(e, y, GPUMEM_LIVES_BLOCK);
     if (m->cast)
         y = cast(e, y, GPUMEM_DTYPE_MODEL);
-    return linear(e, join(e, s, module, "down_proj"), GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, m->out, m->flags);
+    y = linear(e, join(e, s, module, "down_proj"), GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, m->out, m->flags);
+    for (unsigned i = 0; i < 3; i++)
+        if (left[i] != GPUMEM_NONE)
+            released(e, left[i]);
+    return y;
 }
 
 #endif

@@ -93,7 +93,7 @@ static inline uint32_t gate_norm(gpumem_emit *e, const char *module, uint32_t y,
         op->attr[0] = (uint32_t)width;
         op->attr[1] = (uint32_t)before;
     }
-    return before ? of_dtype(e, out, GPUMEM_DTYPE_F32) : out;
+    return before == 1 ? of_dtype(e, out, GPUMEM_DTYPE_F32) : out;
 }
 
 static inline uint32_t gated_norm(gpumem_emit *e, const char *module, uint32_t y, uint32_t gate, uint64_t width)

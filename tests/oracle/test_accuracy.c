@@ -28,14 +28,19 @@ static void teardown(void)
     gpumem_host_free(host);
 }
 
-static accuracy of(bool training, void (*each)(const gm_value *row, unsigned field), unsigned rows)
+static accuracy of_table(const char *path, bool training, void (*each)(const gm_value *row, unsigned field), unsigned rows)
 {
     accuracy a = {.training = training, .each = each};
     gpumem_error err = {0};
-    ck_assert_msg(accuracy_run(&a, batch, ORACLE "/memory.jsonl", &err) == GPUMEM_OK, "%s", err.message);
+    ck_assert_msg(accuracy_run(&a, batch, path, &err) == GPUMEM_OK, "%s", err.message);
     ck_assert_uint_eq(a.failed, 0);
     ck_assert_uint_eq(a.rows, rows);
     return a;
+}
+
+static accuracy of(bool training, void (*each)(const gm_value *row, unsigned field), unsigned rows)
+{
+    return of_table(ORACLE "/memory.jsonl", training, each, rows);
 }
 
 static unsigned differ; /* fields of rows of adagrad's foreach step, in which torch hides what is kept (test_oracle.c) */
@@ -62,6 +67,19 @@ START_TEST(training)
 }
 END_TEST
 
+static void none(const gm_value *row, unsigned field)
+{
+    ck_abort_msg("%s of %s with %s and %s differs", training_field[field], accuracy_string(row, "name", "?"), accuracy_string(row, "precision", "?"), accuracy_string(row, "attention", "?"));
+}
+
+/* Small models of structures that memory.jsonl has none of. */
+START_TEST(small)
+{
+    accuracy a = of_table(ORACLE "/small.jsonl", true, none, 46);
+    accuracy_free(&a);
+}
+END_TEST
+
 START_TEST(inference)
 {
     accuracy a = of(false, NULL, 90);
@@ -82,6 +100,7 @@ int main(void)
     TCase *c = tcase_create("accuracy");
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, training);
+    tcase_add_test(c, small);
     tcase_add_test(c, inference);
     suite_add_tcase(s, c);
     return run_suite(s);

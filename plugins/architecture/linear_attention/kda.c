@@ -59,7 +59,7 @@ DESCRIBE(kda_describe)
     y = gpumem_emit_same(e, "scanned", in5[2]);
     y = scan(e, &scanned, 7, in5, y);
     gate = low_rank(args, KDA_GATE_RANK, "g_a_proj", "g_b_proj", "g_proj", in[0], width, e);
-    y = gated_norm(e, "o_norm", y, gate, dim);
+    y = gate_norm(e, "o_norm", y, gate, dim, dim, 2);
     out[0] = matrix(e, "o_proj", y, last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, 0);
     return (gpumem_status)e->status;
 }

@@ -144,9 +144,12 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
     static const char *const q_parts[] = {"q_pass", "q_rot"}, *const latent_parts[] = {"latent", "k_rot"}, *const kv_parts[] = {"k_pass", "value"};
     gpumem_dim width = extent(s->nope + s->rope, GPUMEM_AXIS_HEAD_DIM);
     uint64_t rank = size_of(args, KV_RANK);
-    uint32_t q[2], latent[2], kv[2], qkv[3], y;
-    y = query(args, s, in[0], e);
-    halve(e, "query", y, s->gate == GPUMEM_NONE ? s->heads : NO_DIM, s->nope, s->rope, q_parts, q);
+    uint32_t q[2] = {GPUMEM_NONE, GPUMEM_NONE}, latent[2], kv[2], qkv[3], y;
+    int whole;
+    y = qkv[0] = step(e, query(args, s, in[0], e));
+    whole = in[1] == GPUMEM_NONE && !s->scaled && s->gate == GPUMEM_NONE; /* nothing of q is rotated: it is what its matrix gives */
+    if (!whole)
+        halve(e, "query", y, s->gate == GPUMEM_NONE ? s->heads : NO_DIM, s->nope, s->rope, q_parts, q);
     y = matrix(e, "kv_a_proj_with_mqa", in[0], extent(rank + s->rope, GPUMEM_AXIS_NONE), s->flags);
     halve(e, "latent", y, NO_DIM, rank, s->rope, latent_parts, latent);
     latent[0] = step(e, norm(e, "kv_a_layernorm", latent[0]));
@@ -162,8 +165,10 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
     cache(e, "latent", in[0], 1, rank, s->window);
     cache(e, "rotated_key", in[0], 1, s->rope, s->window);
     append_cache(e, &latent[0], &latent[1], 1, s->window);
-    qkv[0] = step(e, gpumem_emit_like(e, "q", q[0], width));
-    gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "q", 2, q, 1, &qkv[0]);
+    if (!whole) {
+        qkv[0] = step(e, gpumem_emit_like(e, "q", q[0], width));
+        gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "q", 2, q, 1, &qkv[0]);
+    }
     y = matrix(e, "kv_b_proj", latent[0], extent(s->heads.size * (s->nope + s->value), GPUMEM_AXIS_HEADS), 0);
     halve(e, "key_value", y, s->heads, s->nope, s->value, kv_parts, kv);
     if (e->status == GPUMEM_OK)

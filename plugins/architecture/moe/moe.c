@@ -3,7 +3,7 @@
 #include "../emit.h"
 
 enum {
-    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
+    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_AS_TOKENS, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
     ROUTER_SCALED, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
     CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, RESULT_BIAS, NPARAM
 };
@@ -22,8 +22,9 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("tokens_flattened", "true", "batch and tokens become one dimension before the router; false: the router and the experts do that, each for itself"),
     WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones), deepseek (sigmoid, groups) or mixer (models/phimoe)"),
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
+    FLAG("router_as_tokens", "false", "where they are not: they are cast to the dtype of the tokens, not of the logits"),
     FLAG("router_weight_fp32", "false", "the router's weight is fp32 in every precision (models/ernie4_5_moe)"),
-    WORD("router_product", "'model'", "its logits: model (of the operands as they are), cast (the same, then fp32) or fp32 (of fp32 operands)"),
+    WORD("router_product", "'model'", "its logits: model (of the operands as they are), cast (the same, then fp32), scores (the same, fp32 for the scores alone: models/minimax_m2) or fp32 (of fp32 operands)"),
     FLAG("router_normalized", "true", "weights of the chosen experts are divided by their sum, in place"),
     FLAG("router_scaled", "false", "weights of the chosen experts are scaled"),
     FLAG("router_bias", "false", "the router has a bias"),
@@ -66,20 +67,20 @@ static uint32_t rows(gpumem_emit *e, const char *name, uint32_t x, const moe_spe
     return gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, dtype, last.size ? n : n - 1, dim);
 }
 
-/* The choice alone depends on it: no operator has it as an operand that could get a gradient. */
-static void correct(const gpumem_args *args, const moe_spec *s, gpumem_emit *e)
+/* The choice alone depends on it: it gets no gradient. */
+static uint32_t correct(const gpumem_args *args, const moe_spec *s, gpumem_emit *e)
 {
     unsigned row = flag_of(args, CORRECTION_ROW) ? 1 : 0;
     gpumem_dim dim[2];
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[row] = s->choices;
-    gpumem_emit_tensor(e, args->param[CORRECTION_NAME].v.s, s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
-                       flag_of(args, CORRECTION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, row + 1, dim);
+    return gpumem_emit_tensor(e, args->param[CORRECTION_NAME].v.s, s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
+                              flag_of(args, CORRECTION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, row + 1, dim);
 }
 
 static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t *chosen, gpumem_emit *e)
 {
-    uint32_t operand[3] = {x, GPUMEM_NONE, GPUMEM_NONE};
+    uint32_t operand[4] = {x, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE};
     gpumem_op *op;
     operand[1] = gpumem_emit_weight(e, "gate.weight", GPUMEM_FAMILY_ROUTER, s->choices, last_of(e, x));
     if (flag_of(args, ROUTER_BIAS))
@@ -87,13 +88,13 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     if (flag_of(args, ROUTER_WEIGHT_FP32))
         of_dtype(e, operand[1], GPUMEM_DTYPE_F32);
     if (s->correction)
-        correct(args, s, e);
+        operand[3] = correct(args, s, e);
     chosen[0] = gpumem_emit_like(e, "weights", x, s->every ? s->experts : s->top);
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
     step(e, chosen[1]);
-    chosen[2] = step(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
-    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, s->router, "route", 3, operand, 3, chosen);
+    chosen[2] = step(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product && s->product != 3 ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
+    op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, s->router, "route", 4, operand, 3, chosen);
     if (op) {
         op->attr[0] = s->choices.size;
         op->attr[1] = s->top.size;
@@ -102,7 +103,7 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
         op->attr[4] = (uint32_t)flag_of(args, ROUTER_NORMALIZED);
         op->attr[5] = (uint32_t)s->product;
         op->attr[6] = (uint32_t)flag_of(args, ROUTER_SCALED);
-        op->attr[7] = (uint32_t)flag_of(args, ROUTER_FP32);
+        op->attr[7] = flag_of(args, ROUTER_FP32) ? 1 : flag_of(args, ROUTER_AS_TOKENS) ? 2 : 0;
     }
 }
 
@@ -224,7 +225,7 @@ static uint32_t shared_gated(const gpumem_args *args, uint32_t x, uint32_t y, gp
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
-    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", NULL}; /* in the order of attr[5] */
+    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", "scores", NULL}; /* in the order of attr[5] */
     static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
     uint32_t chosen[3], tokens = in[0], x = in[1] == GPUMEM_NONE ? in[0] : in[1], y, beside = GPUMEM_NONE;
     moe_spec s;
@@ -246,7 +247,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     if (s.router == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, deepseek, mixer");
     if (s.product < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "router_product is none of model, cast, fp32");
+        return gpumem_because(args, GPUMEM_EINVAL, "router_product is none of model, cast, fp32, scores");
     if (s.correction < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "router_correction is none of none, buffer, parameter");
     if (flag_of(args, FLATTENED) && x == tokens)

@@ -44,7 +44,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
     WORD("scores", "'plain'", "how scores are computed without a kernel: plain (softmax in fp32), narrow (as they come: models/gpt2), uncast (the same, not cast back: models/biogpt); or always: "
-                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal) or t5 (so, with a bias)"),
+                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal) or t5 (so, with a bias)"),
     SIZE_OR_NULL("bias_buckets", "kinds of distances that it makes a bias for itself, relative_attention_bias; null: it does not"),
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
 };
@@ -68,7 +68,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "pairs_wide", "none", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
-    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", "scaled", NULL};
+    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -90,7 +90,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->layout == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "qkv_layout is none of parts, heads, picked, quarters");
     if (s->scores == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, upcast, bert, t5");
+        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, upcast, bert, t5, scaled, batched, floored, zeros");
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary == NULL)
@@ -331,15 +331,33 @@ static uint32_t of_pairs(gpumem_emit *e, const char *name, uint32_t like, const 
     return hold(e, gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), lives);
 }
 
+/* [batch * heads, tokens, width], a copy. */
+static uint32_t of_all_heads(gpumem_emit *e, uint32_t x, uint64_t heads, uint64_t width)
+{
+    gpumem_dim dim[3];
+    gpumem_op *op;
+    uint32_t y;
+    dim[0] = gpumem_dim_of((uint64_t)e->tensor[x].dim[0].size * heads, e->tensor[x].dim[0].sym, GPUMEM_AXIS_HEADS);
+    dim[1] = e->tensor[x].dim[1];
+    dim[2] = extent(width, GPUMEM_AXIS_HEAD_DIM);
+    y = gpumem_emit_tensor(e, "of_all_heads", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim);
+    op = gpumem_emit_op(e, GPUMEM_OP_VIEW, "all_heads", "of_all_heads", 1, &x, 1, &y);
+    if (op)
+        op->attr[0] = (uint32_t)heads;
+    return y;
+}
+
 static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, attention_spec *s, gpumem_emit *e)
 {
     uint32_t operand[5], y, copied, result[4];
-    unsigned nresult = 1;
+    unsigned nresult = 1, batched = is_word(s->scores, "batched") || is_word(s->scores, "floored");
     gpumem_op *op;
     operand[0] = s->q;
     operand[1] = s->k;
     operand[2] = s->v;
     operand[3] = bias;
+    for (unsigned i = 0; i < 3 && batched; i++)
+        operand[i] = of_all_heads(e, hold(e, operand[i], GPUMEM_LIVES_USE), i ? s->kv : s->heads, i == 2 ? s->value_dim : s->dim);
     operand[4] = flag_of(args, ATTENTION_SINKS) ? vector(e, "", "sinks", GPUMEM_FAMILY_OTHER, extent(s->heads, GPUMEM_AXIS_HEADS)) : GPUMEM_NONE;
     for (unsigned i = 0; i < 3; i++)
         hold(e, operand[i], GPUMEM_LIVES_STEP);
@@ -350,6 +368,10 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
     if (is_word(s->scores, "alibi")) {
         result[nresult++] = of_pairs(e, "scores", like, s, GPUMEM_LIVES_STEP);
         result[nresult++] = of_pairs(e, "masked", like, s, GPUMEM_LIVES_STEP);
+    }
+    if (batched) {
+        result[nresult++] = of_pairs(e, "weights", like, s, is_word(s->scores, "floored") ? GPUMEM_LIVES_BLOCK : GPUMEM_LIVES_STEP);
+        result[nresult++] = of_pairs(e, "probabilities", like, s, GPUMEM_LIVES_STEP);
     }
     op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, s->scores, "attention", 5, operand, nresult, result);
     if (op) {

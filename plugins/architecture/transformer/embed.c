@@ -105,7 +105,7 @@ static uint32_t shifted(gpumem_emit *e, uint32_t ids)
     return y;
 }
 
-enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK };
+enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK, IDS_EXPANDED };
 
 /* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it; gather, [1, tokens]
  * that are seen as each; added, arange and its sums with the offset; mask, counted along a mask of ones. */
@@ -129,6 +129,13 @@ static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, int held, uin
         operate(e, GPUMEM_OP_VIEW, 0, "expanded", buffer, GPUMEM_NONE, y);
         return y;
     }
+    if (kind == IDS_EXPANDED) {
+        buffer = unpassed(e, hold(e, token_ids(e, x, extent(1, GPUMEM_AXIS_NONE)), GPUMEM_LIVES_USE));
+        make_new(e, "ids", GPUMEM_NONE, buffer);
+        y = token_ids(e, x, e->tensor[x].dim[0]);
+        make_new(e, "ids", buffer, y);
+        return y;
+    }
     if (kind == IDS_ADDED) {
         buffer = unpassed(e, hold(e, count_tokens(e, x), held ? GPUMEM_LIVES_STACK : GPUMEM_LIVES_USE));
         y = token_ids(e, x, extent(1, GPUMEM_AXIS_NONE));
@@ -149,28 +156,28 @@ const gpumem_paramdef position_params[POSITION_N] = {
     WORD("position_buffer", "''", "name of a buffer that holds them instead of a parameter (models/xglm, models/ctrl)"),
     FLAG("position_fp32", "false", "that buffer is fp32"),
     WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types), buffer (position_ids: models/bert), "
-                                     "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) or mask (counted along a mask of ones: models/opt)"),
+                                     "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) mask (counted along a mask of ones: models/opt) or expanded (arange for each sequence, and its sum with the offset: models/mvp)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
     WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns), "
-                                      "table (the ids only as long as they are needed) or model (until the decoder returns, but layers are not given the ids)"),
+                                      "table (the ids only as long as they are needed) model (until the decoder returns, but layers are not given the ids) or sum (the same, but the embeddings only until they are added)"),
     FLAG("position_frozen", "false", "the table never trains (models/pegasus)"),
     FLAG("mask_held", "false", "the decoder holds a mask of ones [batch, tokens] in fp32 besides (models/pegasus)"),
 };
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", NULL}, *const lives[] = {"stack", "block", "table", "model", NULL};
-    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK};
-    static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK};
+    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", "expanded", NULL}, *const lives[] = {"stack", "block", "table", "model", "sum", NULL};
+    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK};
+    static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE};
     gpumem_dim dim[3], table[2];
     uint32_t operand[2], y;
     int held = choice_of(args, POSITION_LIVES, lives);
     const char *buffer = args->param[POSITION_BUFFER].v.s;
     int kind = choice_of(args, POSITION_IDS, kinds);
     if (kind < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask, expanded");
     if (held < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model, sum");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
     table[1] = last_of(e, in[0]);
     operand[0] = hold(e, position_ids(e, in[0], kind, held == 3, table[0].size), kind == IDS_ADDED ? GPUMEM_LIVES_USE : of_ids[held]);
@@ -178,7 +185,7 @@ DESCRIBE(position_describe)
         uint32_t ones = of_dtype(e, token_ids(e, in[0], e->tensor[in[0]].dim[0]), GPUMEM_DTYPE_F32);
         make_new(e, "ones", in[0], ones);
     }
-    if (held == 3)
+    if (held >= 3)
         unpassed(e, operand[0]);
     if (e->status != GPUMEM_OK)
         return (gpumem_status)e->status;
@@ -211,6 +218,8 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     FLAG("rope_complex", "false", "cos and sin are the parts of complex numbers, one for a pair (models/deepseek_v2)"),
     FLAG("rope_weight", "false", "that table is a parameter, weight (models/roformer)"),
     FLAG("rope_passed", "true", "the layers are given the positions beside cos and sin (models/modernbert: they are not)"),
+    FLAG("rope_grids", "false", "each sequence has positions of its own, in three grids (models/qwen3_5)"),
+    FLAG("rope_own", "false", "an attention makes them for itself (models/moshi)"),
 };
 
 DESCRIBE(cossin_describe)
@@ -220,7 +229,7 @@ DESCRIBE(cossin_describe)
     const char *kind = args->param[COSSIN_KIND].v.s;
     gpumem_dim frequencies = extent((rope + 1) / 2, GPUMEM_AXIS_HEAD_DIM), dim[3];
     const char *variant;
-    uint32_t operand[2] = {GPUMEM_NONE, GPUMEM_NONE};
+    uint32_t operand[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE};
     char s[PATH_ROOM];
     for (unsigned i = 0; i < 2 && is_null(args, COSSIN_ROWS); i++) {
         const char *name = join(e, s, kind, buffers[i]);
@@ -237,16 +246,19 @@ DESCRIBE(cossin_describe)
     operand[1] = in[1] == GPUMEM_NONE ? count_tokens(e, in[0]) : in[1];
     if (!flag_of(args, COSSIN_PASSED))
         unpassed(e, operand[1]);
-    dim[0] = extent(1, GPUMEM_AXIS_NONE);
+    if (flag_of(args, COSSIN_GRIDS))
+        operand[2] = in[0];
+    dim[0] = operand[2] == GPUMEM_NONE ? extent(1, GPUMEM_AXIS_NONE) : e->tensor[in[0]].dim[0];
     dim[1] = last_of(e, operand[1]);
     dim[2] = flag_of(args, COSSIN_HALVED) || flag_of(args, COSSIN_COMPLEX) ? frequencies : extent(rope, GPUMEM_AXIS_HEAD_DIM);
     for (unsigned i = 0; i < 2; i++)
         out[i] = hold(e, gpumem_emit_tensor(e, tables[i], GPUMEM_ROLE_ACTIVATION, 0,
-                                            flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim), GPUMEM_LIVES_STACK);
+                                            flag_of(args, COSSIN_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, 3, dim),
+                      flag_of(args, COSSIN_OWN) ? GPUMEM_LIVES_STEP : GPUMEM_LIVES_STACK);
     if (flag_of(args, COSSIN_COMPLEX))
         of_dtype(e, view_of(e, out[1], of_dtype(e, out[0], GPUMEM_DTYPE_C64)), GPUMEM_DTYPE_C64);
-    variant = flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
-    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, is_null(args, COSSIN_ROWS) ? variant : "rows", "cossin", 2, operand, 2, out);
+    variant = !is_null(args, COSSIN_ROWS) ? "rows" : flag_of(args, COSSIN_GRIDS) ? "grids" : flag_of(args, COSSIN_OWN) ? "own" : flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
+    gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, variant, "cossin", operand[2] == GPUMEM_NONE ? 2 : 3, operand, 2, out);
     out[2] = operand[1];
     return (gpumem_status)e->status;
 }

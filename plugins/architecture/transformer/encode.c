@@ -105,15 +105,19 @@ DESCRIBE(concat_describe)
     return (gpumem_status)e->status;
 }
 
-/* An operator that reads x and makes nothing. */
 DESCRIBE(release_describe)
 {
-    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_OTHER, 0, "release", 1, in, 0, NULL);
-    uint32_t rule = gpumem_emit_string(e, "x\n  del x\n");
     (void)args;
     (void)out;
-    if (op && e->status == GPUMEM_OK)
-        op->rule = rule;
+    released(e, in[0]);
+    return (gpumem_status)e->status;
+}
+
+DESCRIBE(given_describe)
+{
+    (void)args;
+    (void)in;
+    (void)out;
     return (gpumem_status)e->status;
 }
 

@@ -46,6 +46,7 @@ DESCRIBE(loss_describe)
 const gpumem_paramdef offset_params[OFFSET_N] = {
     WORD("offset_name", NULL, "name of the buffer"),
     SIZE("offset_width", NULL, "its width"),
+    FLAG("offset_trains", "false", "a parameter instead, without the first dimension (models/gpt_neox_japanese)"),
 };
 
 /* A buffer [1, width] is added: final_logits_bias (models/bart). */
@@ -55,7 +56,10 @@ DESCRIBE(offset_describe)
     uint32_t buffer;
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[1] = extent(size_of(args, OFFSET_WIDTH), GPUMEM_AXIS_VOCAB);
-    buffer = gpumem_emit_tensor(e, args->param[OFFSET_NAME].v.s, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 2, dim);
+    if (flag_of(args, OFFSET_TRAINS))
+        buffer = gpumem_emit_weight(e, args->param[OFFSET_NAME].v.s, GPUMEM_FAMILY_BIAS, extent(size_of(args, OFFSET_WIDTH), GPUMEM_AXIS_HIDDEN), NO_DIM);
+    else
+        buffer = gpumem_emit_tensor(e, args->param[OFFSET_NAME].v.s, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 2, dim);
     out[0] = binary(e, GPUMEM_OP_ADD, "offset", in[0], buffer);
     return (gpumem_status)e->status;
 }

@@ -12,7 +12,7 @@ static const char *const bias_out[] = {"bias"}, *const embed_in[] = {"ids", "tab
 static const char *const head_in[] = {"x", "table?"}, *const logits_out[] = {"logits"};
 static const char *const loss_in[] = {"logits", "labels"}, *const loss_out[] = {"loss?"};
 
-static const char *const layernorm_in[] = {"x", "weight?", "bias?"}, *const layernorm_out[] = {"y", "weight?", "bias?"}, *const parts_in[] = {"a", "b?", "c?"};
+static const char *const layernorm_in[] = {"x", "weight?", "bias?"}, *const layernorm_out[] = {"y", "weight?", "bias?"}, *const parts_in[] = {"a", "b?", "c?"}, *const given_in[] = {"a", "b?"};
 
 static const gpumem_component components[] = {
     COMPONENT(embed, "token embedding; `table` is its weight, for tied heads; or one that there is already", embed_in, embed_out),
@@ -36,6 +36,7 @@ static const gpumem_component components[] = {
     {"shift", "ids moved by one: what a decoder sees of its labels", NULL, 0, 1, 1, ids_in, ids_out, shift_describe},
     COMPONENT(offset, "a buffer that is added", x_in, y_out),
     COMPONENT(loss, "cross entropy of the logits", loss_in, loss_out),
+    {"given", "what a layer is called with and does not read: a checkpoint holds it", NULL, 0, 2, 0, given_in, NULL, given_describe},
     {"release", "a variable of the block's code that is bound again only here", NULL, 0, 1, 0, x_in, NULL, release_describe},
 };
 
