@@ -40,6 +40,7 @@ struct gpumem_plan {
     gm_walk_job walk;   /* how its operators are walked; rules NULL: they are not */
     gm_peaks *peaks[4]; /* by batch == 1, and tokens == 1 twice; NULL: the same as a more general one */
     uint32_t block;     /* tokens that a cache is rounded up to; 0: no engine counts it */
+    uint64_t ahead;     /* tokens that a window has room for beside its own, and its cache is rounded up too; UINT64_MAX: it is a window's */
     uint64_t chunk;     /* tokens that run at once; 0: all of them */
     double utilization; /* of the GPU */
     uint64_t step;      /* the most that the optimizer's step needs for a while */
