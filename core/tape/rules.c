@@ -180,6 +180,7 @@ static uint32_t named(parser *p, const char *s, size_t n)
         {"has", E_HAS, 0, 1}, {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2},
         {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1}, {"described", E_DESCRIBED, 0, 1}, {"described_in", E_DESCRIBED_IN, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}, {"fits", E_FITS, 0, 2}};
     uint32_t slot = slot_of(p, s, n, false), at;
+    uint64_t read;
     if (n > 1 && s[n - 1] == '.' && take(p, "*(")) {
         at = node(p, E_VARIED);
         if (at == GM_NONE || !args(p, at, ")"))
@@ -212,8 +213,11 @@ static uint32_t named(parser *p, const char *s, size_t n)
             return wrong(p, "neither a word nor a rule has this name");
         }
         at = node(p, word ? E_WORD : E_RULE);
+        read = p->rule->read;
         if (at == GM_NONE || !args(p, at, ")"))
             return GM_NONE;
+        if (n == 6 && memcmp(s, "detach", 6) == 0) /* no gradient comes from there */
+            p->rule->read = read;
         p->r->e[at].at = (uint16_t)(word ? word : found);
         if (word ? !gm_word_takes(word, p->r->e[at].nargs)
                  : p->r->e[at].nargs < p->r->rule[found].needed || p->r->e[at].nargs > p->r->rule[found].noperand + p->r->rule[found].nattr)

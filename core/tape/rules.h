@@ -23,7 +23,7 @@ gpumem_status gm_rules_new(const char *text, size_t n, const char *file, gm_rule
 void gm_rules_free(gm_rules *r);
 /* A rule, parsed when it is first asked for; GM_NONE: there is none.  A syntax error is in err, and gives GM_NONE too. */
 uint32_t gm_rules_find(gm_rules *r, const char *name, gpumem_error *err);
-/* Does its body name this operand? */
+/* Does its body name this operand, other than in detach(...)? */
 bool gm_rules_read(const gm_rules *r, uint32_t at, unsigned operand);
 /* Does its own body make something once for all layers?  The tape's `ahead` runs it no further than that. */
 bool gm_rule_has_once(const gm_rules *r, uint32_t at);

@@ -338,6 +338,16 @@ static inline uint32_t activate(gpumem_emit *e, uint32_t x, const char *act)
     return y;
 }
 
+/* (x * sigmoid(gate.float())).to(x.dtype) */
+static inline uint32_t wide_gate(gpumem_emit *e, uint32_t x, uint32_t gate)
+{
+    uint32_t y = of_dtype(e, activate(e, cast(e, gate, GPUMEM_DTYPE_F32), "sigmoid"), GPUMEM_DTYPE_F32), z;
+    y = of_dtype(e, binary(e, GPUMEM_OP_MUL, "gated", x, y), GPUMEM_DTYPE_F32);
+    z = gpumem_emit_same(e, "cast", x);
+    operate(e, GPUMEM_OP_CAST, 0, "cast", y, x, z); /* x is a variable until then */
+    return z;
+}
+
 /* down(act(gate(x)) * up(x)), or down(act(up(x))). */
 typedef struct mlp_spec {
     gpumem_dim width, out;

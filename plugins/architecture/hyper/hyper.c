@@ -224,6 +224,14 @@ static DESCRIBE(product_describe)
     return (gpumem_status)e->status;
 }
 
+/* AXK2GatedRMSNorm: the gate in fp32. */
+static DESCRIBE(wide_gate_describe)
+{
+    (void)args;
+    out[0] = wide_gate(e, in[0], in[1]);
+    return (gpumem_status)e->status;
+}
+
 static const char *const x_in[] = {"x"}, *const y_out[] = {"y"}, *const two_in[] = {"x", "y"};
 static const char *const hyper_out[] = {"collapsed", "post", "comb"}, *const join_in[] = {"streams", "y", "post", "comb"};
 static const char *const predict_out[] = {"predictions", "active", "norm", "router"}, *const correct_in[] = {"predictions", "active", "norm", "router"}, *const correct_out[] = {"streams", "first"};
@@ -240,6 +248,7 @@ static const gpumem_component components[] = {
     {"altup_end", "the mean of the streams, each behind a matrix", streams_params, 1, 1, 1, x_in, y_out, altup_end_describe},
     {"fold", "the last dimension as rows", fold_params, 1, 1, 1, x_in, y_out, fold_describe},
     {"pick", "one row of each token", NULL, 0, 1, 1, x_in, y_out, pick_describe},
+    {"wide_gate", "x times the sigmoid of y, in fp32 and cast back", NULL, 0, 2, 1, two_in, y_out, wide_gate_describe},
     {"product", "the product of two", NULL, 0, 2, 1, two_in, y_out, product_describe},
 };
 static const gpumem_architecture_ops operations = {sizeof operations, components, COUNT(components)};

@@ -1,7 +1,7 @@
 /* mla: attention over a compressed latent of keys and values, as models/deepseek_v3 of transformers 5.23 runs it. */
 #include "../emit.h"
 
-enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, GATED, GATE, KEY_NORM, WINDOW, DROPOUT, NPARAM };
+enum { HEADS, Q_RANK, KV_RANK, NOPE, ROPE, QUERY_DIM, VALUE_DIM, ROTARY, BIAS, SCALED, GATED, GATE, KEY_NORM, WINDOW, DROPOUT, INDEX_HEADS, INDEX_DIM, INDEX_TOP, INDEX_ROTARY, NPARAM };
 
 static const gpumem_paramdef params[NPARAM] = {
     SIZE("heads", NULL, "query heads"),
@@ -19,6 +19,10 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("mla_key_norm", "false", "a norm of the rotated key, k_rope_only_layernorm (models/dots3_note)"),
     SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
+    SIZE_OR_NULL("index_heads", "query heads of an indexer, which chooses the tokens that are looked at, without a gradient; null: there is none"),
+    SIZE_OR_NULL("index_dim", "width of its heads, and of its one key"),
+    SIZE_OR_NULL("index_top", "tokens that it chooses"),
+    WORD("index_rotary", "'half'", "how its queries and keys are rotated: half (models/deepseek_v32) or interleave (models/glm_moe_dsa)"),
 };
 
 typedef struct mla_spec {
@@ -27,6 +31,7 @@ typedef struct mla_spec {
     unsigned flags;
     const char *rotary;
     uint32_t dropout, window, gate; /* window: or 0; gate: or GPUMEM_NONE */
+    uint32_t resid, mask;           /* compressed queries; what attention adds; or GPUMEM_NONE */
     int scaled;
 } mla_spec;
 
@@ -62,8 +67,8 @@ static uint32_t query_and_gate(mla_spec *s, uint32_t x, gpumem_emit *e)
     static const char *const names[] = {"query", "gate"};
     uint64_t head = s->nope + s->rope;
     uint32_t both[2], part[2], y;
-    both[0] = norm(e, "q_a_layernorm", x);
-    both[1] = x;
+    s->resid = both[0] = step(e, norm(e, "q_a_layernorm", x));
+    both[1] = step(e, x);
     y = gpumem_emit_like(e, "latents", x, extent(2 * (uint64_t)last_of(e, x).size, GPUMEM_AXIS_NONE));
     gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "latents", 2, both, 1, &y);
     y = matrix(e, "q_gate_proj", y, extent(s->heads.size * (head + s->value), GPUMEM_AXIS_HEADS), 0);
@@ -83,6 +88,7 @@ static uint32_t query(const gpumem_args *args, mla_spec *s, uint32_t x, gpumem_e
     if (flag_of(args, GATED))
         return query_and_gate(s, x, e);
     x = norm(e, "q_a_layernorm", x);
+    s->resid = is_null(args, INDEX_HEADS) ? x : step(e, x);
     if (!is_null(args, QUERY_DIM))
         weight = gpumem_emit_weight(e, "q_b_proj.weight", GPUMEM_FAMILY_MATRIX, extent(s->heads.size * size_of(args, QUERY_DIM), GPUMEM_AXIS_HEADS), last_of(e, x));
     return linear(e, "q_b_proj", GPUMEM_FAMILY_MATRIX, x, weight, width, 0);
@@ -110,10 +116,57 @@ static void scale(uint32_t *x, gpumem_emit *e)
     *x = y;
 }
 
+/* DeepseekV32Indexer: queries of the latent against one key for all, a weight for each head; gives the best tokens' numbers. */
+static uint32_t choose(const gpumem_args *args, mla_spec *s, const uint32_t *in, gpumem_emit *e)
+{
+    static const char *const rotaries[] = {"half", "interleave", NULL};
+    uint64_t heads = size_of(args, INDEX_HEADS), dim = size_of(args, INDEX_DIM);
+    gpumem_dim hidden = last_of(e, in[0]), width = extent(dim, GPUMEM_AXIS_HEAD_DIM);
+    uint32_t operand[9], y;
+    gpumem_op *op;
+    operand[0] = in[0];
+    operand[1] = s->resid;
+    operand[2] = in[1];
+    operand[3] = in[2];
+    operand[4] = gpumem_emit_weight(e, "indexer.wq_b.weight", GPUMEM_FAMILY_MATRIX, extent(heads * dim, GPUMEM_AXIS_HEADS), last_of(e, s->resid));
+    operand[5] = gpumem_emit_weight(e, "indexer.wk.weight", GPUMEM_FAMILY_MATRIX, width, hidden);
+    operand[6] = vector(e, "indexer.k_norm", "weight", GPUMEM_FAMILY_NORM, width);
+    operand[7] = vector(e, "indexer.k_norm", "bias", GPUMEM_FAMILY_NORM, width);
+    operand[8] = gpumem_emit_weight(e, "indexer.weights_proj.weight", GPUMEM_FAMILY_MATRIX, extent(heads, GPUMEM_AXIS_HEADS), hidden);
+    cache(e, "index_keys", in[0], 1, dim, 0);
+    y = of_dtype(e, step(e, gpumem_emit_like(e, "chosen", in[0], extent(size_of(args, INDEX_TOP), GPUMEM_AXIS_NONE))), GPUMEM_DTYPE_I32);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, 0, "indexer", 9, operand, 1, &y);
+    if (op) {
+        op->rule = gpumem_emit_string(e, "x r cos sin wq wk kw? kb? ww\n  y = described(0)\n  return y\n");
+        op->attr[0] = (uint32_t)heads;
+        op->attr[1] = (uint32_t)dim;
+        op->attr[2] = (uint32_t)s->rope;
+        op->attr[3] = (uint32_t)size_of(args, INDEX_TOP);
+        op->attr[4] = choice_of(args, INDEX_ROTARY, rotaries) == 1;
+    }
+    return y;
+}
+
+/* What attention adds to its scores, and of which tokens: those that were not chosen. */
+static void mask(mla_spec *s, uint32_t chosen, gpumem_emit *e)
+{
+    static const char *const names[] = {"attention_mask", "index_mask"};
+    uint32_t y[2];
+    gpumem_op *op;
+    for (unsigned i = 0; i < 2; i++)
+        y[i] = step(e, gpumem_emit_same(e, names[i], chosen));
+    of_dtype(e, y[0], GPUMEM_DTYPE_MODEL);
+    of_dtype(e, y[1], GPUMEM_DTYPE_BOOL);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, 0, "sparse_mask", 1, &chosen, 2, y);
+    if (op)
+        op->rule = gpumem_emit_string(e, "x\n  y = described(0)\n  z = described(1)\n  return y, z\n");
+    s->mask = y[0];
+}
+
 static uint32_t attend(const mla_spec *s, const uint32_t *qkv, uint32_t x, gpumem_emit *e)
 {
     uint32_t y = gpumem_emit_like(e, "attended", x, extent(s->heads.size * s->value, GPUMEM_AXIS_HEADS)), copied;
-    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 3, qkv, 1, &y);
+    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 4, qkv, 1, &y);
     if (op) {
         op->attr[0] = op->attr[1] = s->heads.size;
         op->attr[2] = (uint32_t)(s->nope + s->rope);
@@ -144,7 +197,7 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
     static const char *const q_parts[] = {"q_pass", "q_rot"}, *const latent_parts[] = {"latent", "k_rot"}, *const kv_parts[] = {"k_pass", "value"};
     gpumem_dim width = extent(s->nope + s->rope, GPUMEM_AXIS_HEAD_DIM);
     uint64_t rank = size_of(args, KV_RANK);
-    uint32_t q[2] = {GPUMEM_NONE, GPUMEM_NONE}, latent[2], kv[2], qkv[3], y;
+    uint32_t q[2] = {GPUMEM_NONE, GPUMEM_NONE}, latent[2], kv[2], qkv[4], y;
     int whole;
     y = qkv[0] = step(e, query(args, s, in[0], e));
     whole = in[1] == GPUMEM_NONE && !s->scaled && s->gate == GPUMEM_NONE; /* nothing of q is rotated: it is what its matrix gives */
@@ -176,9 +229,16 @@ static void describe_core(const gpumem_args *args, mla_spec *s, const uint32_t *
     qkv[1] = step(e, gpumem_emit_like(e, "k", kv[0], width));
     operate(e, GPUMEM_OP_COPY, 0, "key", kv[0], latent[1], qkv[1]); /* both into a new tensor, k_rot once for every head */
     qkv[2] = kv[1];
+    if (!is_null(args, INDEX_HEADS))
+        out[1] = choose(args, s, in, e);
+    else if (in[3] != GPUMEM_NONE)
+        out[1] = in[3];
+    if (out[1] != GPUMEM_NONE)
+        mask(s, out[1], e);
+    qkv[3] = s->mask;
     y = attend(s, qkv, in[0], e);
     if (s->gate != GPUMEM_NONE)
-        y = binary(e, GPUMEM_OP_MUL, "gated", y, activate(e, s->gate, "sigmoid"));
+        y = wide_gate(e, y, s->gate);
     if (strcmp(args->param[GATE].v.s, "none") != 0)
         y = gated(s, strcmp(args->param[GATE].v.s, "head") == 0, in[0], y, e);
     out[0] = matrix(e, "o_proj", y, last_of(e, in[0]), s->flags);
@@ -197,7 +257,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     s.rotary = word_of(args, ROTARY, rotaries);
     s.dropout = probability_of(args, DROPOUT);
     s.scaled = flag_of(args, SCALED);
-    s.gate = GPUMEM_NONE;
+    s.gate = s.resid = s.mask = out[1] = GPUMEM_NONE;
     s.window = (uint32_t)size_or(args, WINDOW, 0);
     if (flag_of(args, GATED) && is_null(args, Q_RANK))
         return gpumem_because(args, GPUMEM_EINVAL, "a gate needs compressed queries: q_lora_rank is null");
@@ -207,11 +267,13 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, interleave, complex");
     if (s.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
+    if (!is_null(args, INDEX_HEADS) && (is_null(args, Q_RANK) || is_null(args, INDEX_DIM) || is_null(args, INDEX_TOP)))
+        return gpumem_because(args, GPUMEM_EINVAL, "an indexer needs compressed queries, a width and a number of tokens: q_lora_rank, index_head_dim or index_topk is null");
     describe_core(args, &s, in, out, e);
     return (gpumem_status)e->status;
 }
 
-static const char *const ins[] = {"x", "cos?", "sin?"}, *const outs[] = {"y"};
+static const char *const ins[] = {"x", "cos?", "sin?", "chosen?"}, *const outs[] = {"y", "chosen?"};
 static const gpumem_component components[] = {
     {"mla", "attention over a compressed latent of keys and values", params, NPARAM, COUNT(ins), COUNT(outs), ins, outs, describe},
 };
