@@ -162,7 +162,17 @@ const gpumem_paramdef position_params[POSITION_N] = {
                                       "table (the ids only as long as they are needed) model (until the decoder returns, but layers are not given the ids) or sum (the same, but the embeddings only until they are added)"),
     FLAG("position_frozen", "false", "the table never trains (models/pegasus)"),
     FLAG("mask_held", "false", "the decoder holds a mask of ones [batch, tokens] in fp32 besides (models/pegasus)"),
+    FLAG("position_cast", "false", "x is scaled in place, the buffer is cast to its format, once and for all, and a zero is added to the sum (models/ctrl)"),
 };
+
+static uint32_t by_rule(gpumem_emit *e, const char *name, uint32_t x, uint32_t y, const char *rule)
+{
+    gpumem_op *op = operate(e, GPUMEM_OP_OTHER, NULL, name, x, GPUMEM_NONE, y);
+    uint32_t text = gpumem_emit_string(e, rule);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = text;
+    return y;
+}
 
 DESCRIBE(position_describe)
 {
@@ -170,8 +180,8 @@ DESCRIBE(position_describe)
     static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK};
     static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE};
     gpumem_dim dim[3], table[2];
-    uint32_t operand[2], y;
-    int held = choice_of(args, POSITION_LIVES, lives);
+    uint32_t operand[2], x = in[0], y;
+    int held = choice_of(args, POSITION_LIVES, lives), casts = flag_of(args, POSITION_CAST);
     const char *buffer = args->param[POSITION_BUFFER].v.s;
     int kind = choice_of(args, POSITION_IDS, kinds);
     if (kind < 0)
@@ -203,8 +213,12 @@ DESCRIBE(position_describe)
     if (flag_of(args, POSITION_FROZEN) && operand[1] < e->ntensor)
         e->tensor[operand[1]].tag |= GPUMEM_TAG_FROZEN | GPUMEM_TAG_FIXED;
     y = hold(e, gpumem_emit_tensor(e, "positions", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), of_table[held]);
-    gpumem_emit_op(e, GPUMEM_OP_EMBED, 0, "positions", 2, operand, 1, &y);
-    out[0] = binary(e, GPUMEM_OP_ADD, "placed", in[0], y);
+    if (casts)
+        x = by_rule(e, "scaled_in_place", x, hold(e, view_of(e, gpumem_emit_same(e, "scaled", x), x), GPUMEM_LIVES_STACK), "x\n  y = scaled_in_place(x)\n  return y\n");
+    gpumem_emit_op(e, GPUMEM_OP_EMBED, casts ? "cast" : NULL, "positions", 2, operand, 1, &y);
+    out[0] = binary(e, GPUMEM_OP_ADD, "placed", x, y);
+    if (casts)
+        out[0] = by_rule(e, "plus_zero", out[0], gpumem_emit_same(e, "placed", x), "x\n  y = adds(x)\n  return y\n");
     return (gpumem_status)e->status;
 }
 
