@@ -44,57 +44,69 @@ static const gpumem_paramdef cca_params[CCA_N] = {
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
 };
 
-static uint32_t mix_heads(gpumem_emit *e, const char *module, uint32_t x, uint64_t dim, uint64_t kernel)
+static uint32_t tensor(gpumem_emit *e, const char *name, unsigned family, uint64_t a, uint64_t b, uint64_t c)
 {
-    char s[PATH_ROOM];
-    gpumem_dim size[3], channels = last_of(e, x);
-    uint32_t in[3], y = gpumem_emit_same(e, module, x);
+    gpumem_dim dim[3];
+    dim[0] = extent(a, GPUMEM_AXIS_CHANNEL);
+    dim[1] = extent(b, GPUMEM_AXIS_NONE);
+    dim[2] = extent(c, GPUMEM_AXIS_NONE);
+    return gpumem_emit_tensor(e, name, GPUMEM_ROLE_WEIGHT, family, GPUMEM_DTYPE_MODEL, c ? 3 : b ? 2 : 1, dim);
+}
+
+static uint32_t of_heads(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t dim)
+{
+    gpumem_dim size[4];
+    if (e->status != GPUMEM_OK || e->tensor[x].ndim != 3)
+        return gpumem_emit_fail(e, GPUMEM_EINVAL);
+    size[0] = e->tensor[x].dim[0];
+    size[1] = e->tensor[x].dim[1];
+    size[2] = extent(heads, GPUMEM_AXIS_HEADS);
+    size[3] = extent(dim, GPUMEM_AXIS_HEAD_DIM);
+    return gpumem_emit_tensor(e, name, GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, size);
+}
+
+/* ZayaCCAProjection and ZayaQKNorm: each what their code makes, as one operator. */
+static void project(const gpumem_args *args, const attention_spec *s, uint32_t x, uint32_t *qkv, gpumem_emit *e)
+{
+    static const char *const matrices[] = {"q_proj", "k_proj", "v_proj_current", "v_proj_delayed"};
+    uint64_t all = (s->heads + s->kv) * s->dim, first = size_of(args, CCA_FIRST), second = size_of(args, CCA_SECOND), hidden = last_of(e, x).size, out[4];
+    uint32_t in[13], normed[3], n = 9;
+    char path[PATH_ROOM];
     gpumem_op *op;
-    size[0] = channels;
-    size[1] = extent(dim, GPUMEM_AXIS_HEAD_DIM);
-    size[2] = extent(kernel, GPUMEM_AXIS_NONE);
+    out[0] = s->heads * s->dim;
+    out[1] = s->kv * s->dim;
+    out[2] = out[3] = s->kv * s->dim / 2;
     in[0] = x;
-    in[1] = gpumem_emit_tensor(e, join(e, s, module, "weight"), GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, 3, size);
-    in[2] = vector(e, module, "bias", GPUMEM_FAMILY_BIAS, channels);
-    op = gpumem_emit_op(e, GPUMEM_OP_CONV, 0, module, 3, in, 1, &y);
+    for (unsigned i = 0; i < 4; i++) {
+        char module[PATH_ROOM];
+        join(e, module, "qkv_proj", matrices[i]);
+        in[i + 1] = tensor(e, join(e, path, module, "weight"), GPUMEM_FAMILY_MATRIX, out[i], hidden, 0);
+        if (flag_of(args, CCA_BIAS))
+            in[n++] = vector(e, module, "bias", GPUMEM_FAMILY_BIAS, extent(out[i], GPUMEM_AXIS_NONE));
+    }
+    in[5] = tensor(e, "qkv_proj.conv_qk_depthwise.weight", GPUMEM_FAMILY_OTHER, all, 1, first);
+    in[6] = vector(e, "qkv_proj.conv_qk_depthwise", "bias", GPUMEM_FAMILY_BIAS, extent(all, GPUMEM_AXIS_CHANNEL));
+    in[7] = tensor(e, "qkv_proj.conv_qk_grouped.weight", GPUMEM_FAMILY_OTHER, all, s->dim, second);
+    in[8] = vector(e, "qkv_proj.conv_qk_grouped", "bias", GPUMEM_FAMILY_BIAS, extent(all, GPUMEM_AXIS_CHANNEL));
+    qkv[0] = of_heads(e, "q", x, s->heads, s->dim);
+    qkv[1] = of_heads(e, "k", x, s->kv, s->dim);
+    qkv[2] = step(e, of_heads(e, "v", x, s->kv, s->dim));
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "cca_projection", n, in, 3, qkv);
+    if (op) {
+        op->rule = gpumem_emit_string(e, "x a b c d f g h i j? k? l? m?\n  q = described(0)\n  k = described(1)\n  v = described(2)\n  return q, k, v\n");
+        op->attr[0] = (uint32_t)s->heads;
+        op->attr[1] = (uint32_t)s->kv;
+        op->attr[2] = (uint32_t)s->dim;
+        op->attr[3] = (uint32_t)(first + second - 2);
+    }
+    normed[0] = qkv[0];
+    normed[1] = qkv[1];
+    normed[2] = own(e, "qk_norm.temp", s->kv, 0, 0);
+    qkv[0] = gpumem_emit_same(e, "q_normed", qkv[0]);
+    qkv[1] = gpumem_emit_same(e, "k_normed", qkv[1]);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "cca_norm", 3, normed, 2, qkv);
     if (op)
-        op->attr[0] = (uint32_t)kernel;
-    return y;
-}
-
-/* Queries and keys: convolved together, then each with what it was before, mixed with the other. */
-static void convolved(const gpumem_args *args, const attention_spec *s, uint32_t q, uint32_t k, uint32_t *qk, gpumem_emit *e)
-{
-    static const char *const names[] = {"query", "key"};
-    uint64_t size[2];
-    uint32_t both, before, halved, mean, piece[2];
-    size[0] = s->heads * s->dim;
-    size[1] = s->kv * s->dim;
-    both = step(e, gpumem_emit_like(e, "qk", q, extent(size[0] + size[1], GPUMEM_AXIS_HEADS)));
-    operate(e, GPUMEM_OP_CONCAT, 0, "qk", q, k, both);
-    before = gpumem_emit_same(e, "k_repeated", q);
-    operate(e, GPUMEM_OP_REPEAT, 0, "k_repeated", k, GPUMEM_NONE, before);
-    before = binary(e, GPUMEM_OP_ADD, "q_residual", q, before);
-    halved = step(e, gpumem_emit_same(e, "halved", before));
-    operate(e, GPUMEM_OP_SCALE, 0, "halved", before, GPUMEM_NONE, halved);
-    mean = step(e, gpumem_emit_same(e, "k_residual", k));
-    operate(e, GPUMEM_OP_COMBINE, 0, "k_residual", halved, GPUMEM_NONE, mean);
-    both = mix_heads(e, "qkv_proj.conv_qk_grouped", convolve(e, "qkv_proj.conv_qk_depthwise", both, size_of(args, CCA_FIRST), 1), s->dim,
-                     size_of(args, CCA_SECOND));
-    part(e, "convolved", both, 2, names, size, piece);
-    qk[0] = binary(e, GPUMEM_OP_ADD, "q", piece[0], halved);
-    qk[1] = binary(e, GPUMEM_OP_ADD, "k", piece[1], mean);
-}
-
-static uint32_t values(const attention_spec *s, uint32_t x, unsigned flags, gpumem_emit *e)
-{
-    uint64_t half = s->kv * s->dim / 2;
-    uint32_t now = matrix(e, "qkv_proj.v_proj_current", x, half, GPUMEM_AXIS_KV_HEADS, flags);
-    uint32_t late = matrix(e, "qkv_proj.v_proj_delayed", x, half, GPUMEM_AXIS_KV_HEADS, flags), moved = gpumem_emit_same(e, "delayed", late), y;
-    operate(e, GPUMEM_OP_PAD, 0, "delayed", late, GPUMEM_NONE, moved);
-    y = gpumem_emit_like(e, "value", now, extent(2 * half, GPUMEM_AXIS_KV_HEADS));
-    operate(e, GPUMEM_OP_CONCAT, 0, "value", now, moved, y);
-    return step(e, y);
+        op->rule = gpumem_emit_string(e, "a b w\n  q = described(0)\n  k = described(1)\n  return q, k\n");
 }
 
 static DESCRIBE(cca_describe)
@@ -114,22 +126,21 @@ static DESCRIBE(cca_describe)
     if (size_of(args, CCA_FIRST) + size_of(args, CCA_SECOND) > 2)
         state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, (s.heads + s.kv) * s.dim, size_of(args, CCA_FIRST) + size_of(args, CCA_SECOND) - 2);
     state(e, "value_before", in[0], GPUMEM_DTYPE_MODEL, s.kv * s.dim / 2, 0);
-    q = matrix(e, "qkv_proj.q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, flags);
-    k = matrix(e, "qkv_proj.k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, flags);
-    convolved(args, &s, q, k, qkv, e);
-    qkv[2] = values(&s, in[0], flags, e);
-    q = rmsnorm(e, "", heads_of(e, "q_heads", qkv[0], s.heads, s.dim), NO_DIM, "llama", 0); /* lengths are made equal */
-    k = rmsnorm(e, "", heads_of(e, "k_heads", qkv[1], s.kv, s.dim), NO_DIM, "llama", 0);
-    k = binary(e, GPUMEM_OP_MUL, "k_scaled", k, own(e, "qk_norm.temp", s.kv, 0, 0));
-    operand[0] = step(e, q);
-    operand[1] = step(e, k);
+    project(args, &s, in[0], qkv, e);
+    q = qkv[0];
+    k = qkv[1];
+    operand[0] = q;
+    operand[1] = k;
     operand[2] = in[1];
     operand[3] = in[2];
     qkv[0] = rotated[0] = step(e, gpumem_emit_same(e, "q_rotated", q));
     qkv[1] = rotated[1] = step(e, gpumem_emit_same(e, "k_rotated", k));
     op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, "cat", "rotary", 4, operand, 2, rotated);
-    if (op)
+    if (op) {
         op->attr[0] = (uint32_t)size_of(args, CCA_ROPE);
+        op->attr[1] = (uint32_t)s.dim;
+    }
+    append_cache(e, &qkv[1], &qkv[2], s.kv, s.window);
     out[0] = matrix(e, "o_proj", attend(e, &s, in[0], 3, qkv), last_of(e, in[0]).size, GPUMEM_AXIS_HIDDEN, flags);
     return (gpumem_status)e->status;
 }
