@@ -8,9 +8,9 @@ typedef struct attention_spec {
 } attention_spec;
 
 static uint32_t attend(gpumem_emit *e, const attention_spec *s, uint32_t like, unsigned nin, const uint32_t *in)
-{
+{ /* in: q, k, v [, bias, beside the mask] */
     uint32_t y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS)), copied;
-    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", nin, in, 1, &y);
+    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, nin == 4 ? "biased" : NULL, "attention", nin, in, 1, &y);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->kv;
@@ -147,14 +147,19 @@ static DESCRIBE(cca_describe)
 
 /* ---- attention with relative positions that tokens choose ---- */
 
-/* x + conv(x), all in fp32. */
+/* InklingShortConvolution: x + conv(x), in fp32 but for the convolution. */
 static uint32_t short_conv(gpumem_emit *e, const char *module, uint32_t x, uint64_t kernel)
 {
-    uint32_t y = wide(e, x), first = e->ntensor, z = convolve(e, module, y, kernel, 0);
-    of_dtype(e, first, GPUMEM_DTYPE_F32); /* its weight */
+    char path[PATH_ROOM];
+    uint32_t in[2], y = gpumem_emit_same(e, module, x);
+    gpumem_op *op;
+    in[0] = x;
+    in[1] = of_dtype(e, tensor(e, join(e, path, module, "weight"), GPUMEM_FAMILY_OTHER, last_of(e, x).size, 1, kernel), GPUMEM_DTYPE_F32);
     state(e, "conv_state", x, GPUMEM_DTYPE_F32, last_of(e, x).size, kernel);
-    z = of_dtype(e, binary(e, GPUMEM_OP_ADD, "with_x", of_dtype(e, z, GPUMEM_DTYPE_F32), y), GPUMEM_DTYPE_F32);
-    return cast(e, z, GPUMEM_DTYPE_MODEL);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "residual_conv", 2, in, 1, &y);
+    if (op)
+        op->rule = gpumem_emit_string(e, "x w\n  y = described(0)\n  return y\n");
+    return y;
 }
 
 enum { REL_HEADS, REL_KV_HEADS, REL_DIM, REL_KERNEL, REL_WIDTH, REL_EXTENT, REL_LOG, REL_WINDOW, REL_DROPOUT, REL_N };
@@ -171,26 +176,27 @@ static const gpumem_paramdef relative_params[REL_N] = {
 };
 
 /* A bias for each pair of tokens: [batch, heads, tokens, tokens]. */
-static uint32_t position_bias(const gpumem_args *args, const attention_spec *s, uint32_t x, gpumem_emit *e)
+static uint32_t position_bias(const gpumem_args *args, const attention_spec *s, uint32_t x, uint32_t r, gpumem_emit *e)
 {
     uint64_t width = size_of(args, REL_WIDTH), reach = size_of(args, REL_EXTENT);
-    uint32_t r = matrix(e, "r_proj", x, s->heads * width, GPUMEM_AXIS_HEADS, 0), y, bias;
-    gpumem_dim dim[GPUMEM_MAX_DIMS];
-    unsigned n;
-    r = heads_of(e, "relative", r, s->heads, width);
-    y = gpumem_emit_like(e, "relative_logits", r, extent(reach, GPUMEM_AXIS_NONE));
-    operate(e, GPUMEM_OP_MATMUL, 0, "relative_logits", r, own(e, "rel_logits_proj.proj", width, reach, 0), y);
-    if (e->status != GPUMEM_OK)
-        return GPUMEM_NONE;
-    n = e->tensor[x].ndim;
-    if (n + 1 > GPUMEM_MAX_DIMS || n < 2)
+    uint32_t in[2], bias;
+    gpumem_dim dim[4];
+    gpumem_op *op;
+    if (e->status != GPUMEM_OK || e->tensor[x].ndim != 3)
         return gpumem_emit_fail(e, GPUMEM_EINVAL);
-    memcpy(dim, e->tensor[x].dim, sizeof dim);
-    dim[n] = dim[n - 1] = dim[n - 2];
-    dim[n - 2] = extent(s->heads, GPUMEM_AXIS_HEADS);
-    bias = gpumem_emit_tensor(e, "position_bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, n + 1, dim);
-    operate(e, GPUMEM_OP_INDEX, 0, "position_bias", y, GPUMEM_NONE, bias);
-    return step(e, bias);
+    in[0] = step(e, r);
+    in[1] = own(e, "rel_logits_proj.proj", width, reach, 0);
+    dim[0] = e->tensor[x].dim[0];
+    dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
+    dim[2] = dim[3] = e->tensor[x].dim[1];
+    bias = step(e, gpumem_emit_tensor(e, "position_bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim));
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "relative_bias", 2, in, 1, &bias);
+    if (op) {
+        op->rule = gpumem_emit_string(e, "r w\n  y = described(0)\n  return y\n");
+        op->attr[0] = (uint32_t)s->window;
+        op->attr[1] = (uint32_t)s->heads;
+    }
+    return bias;
 }
 
 static uint32_t grown(gpumem_emit *e, uint32_t x)
@@ -205,7 +211,7 @@ static DESCRIBE(relative_describe)
     attention_spec s = {size_of(args, REL_HEADS), size_of(args, REL_KV_HEADS), size_of(args, REL_DIM), 0, 0};
     gpumem_dim width = extent(s.dim, GPUMEM_AXIS_HEAD_DIM);
     uint64_t kernel = size_of(args, REL_KERNEL);
-    uint32_t operand[4];
+    uint32_t operand[4], r;
     s.window = size_or(args, REL_WINDOW, 0);
     s.dropout = probability_of(args, REL_DROPOUT);
     if (s.dropout == GPUMEM_NONE)
@@ -215,9 +221,11 @@ static DESCRIBE(relative_describe)
     operand[0] = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, 0);
     operand[1] = short_conv(e, "k_sconv.conv1d", matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, 0), kernel);
     operand[2] = step(e, short_conv(e, "v_sconv.conv1d", matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, 0), kernel));
+    r = matrix(e, "r_proj", in[0], s.heads * size_of(args, REL_WIDTH), GPUMEM_AXIS_HEADS, 0);
     operand[0] = step(e, rmsnorm(e, "q_norm", heads_of(e, "q_heads", operand[0], s.heads, s.dim), width, "llama", 1));
     operand[1] = step(e, rmsnorm(e, "k_norm", heads_of(e, "k_heads", operand[1], s.kv, s.dim), width, "llama", 1));
-    operand[3] = position_bias(args, &s, in[0], e);
+    append_cache(e, &operand[1], &operand[2], s.kv, s.window);
+    operand[3] = position_bias(args, &s, in[0], r, e);
     if (flag_of(args, REL_LOG)) {
         operand[0] = grown(e, operand[0]);
         operand[3] = grown(e, operand[3]);
