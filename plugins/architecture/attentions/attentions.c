@@ -1,15 +1,16 @@
 /* attentions: attention whose keys are shared, subtracted, weighted, routed, compressed or chosen. */
 #include "components.h"
 
-uint32_t attend(gpumem_emit *e, const attend_spec *s, uint32_t q, uint32_t k, uint32_t v, uint32_t more, uint32_t like)
+uint32_t attend(gpumem_emit *e, const attend_spec *s, uint32_t q, uint32_t k, uint32_t v, uint32_t mask, uint32_t sinks, uint32_t like)
 {
-    uint32_t operand[4], y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS)), copied;
+    uint32_t operand[5], y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->dim, GPUMEM_AXIS_HEADS)), copied;
     gpumem_op *op;
     operand[0] = step(e, q);
     operand[1] = step(e, k);
     operand[2] = step(e, v);
-    operand[3] = more;
-    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 4, operand, 1, &y);
+    operand[3] = mask;
+    operand[4] = sinks;
+    op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, 0, "attention", 5, operand, 1, &y);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
         op->attr[1] = (uint32_t)s->kv;

@@ -28,8 +28,8 @@ typedef struct attend_spec {
     int causal;
 } attend_spec;
 
-/* Attention of q, k, v [, bias or sinks], and its result in the order of tokens. */
-uint32_t attend(gpumem_emit *e, const attend_spec *s, uint32_t q, uint32_t k, uint32_t v, uint32_t more, uint32_t like);
+/* Attention of q, k, v [, what is added to the scores] [, sinks], and its result in the order of tokens. */
+uint32_t attend(gpumem_emit *e, const attend_spec *s, uint32_t q, uint32_t k, uint32_t v, uint32_t mask, uint32_t sinks, uint32_t like);
 /* q and, unless it is GPUMEM_NONE, k rotated in their places by table[0] and table[1]. */
 void rotate(gpumem_emit *e, const uint32_t *table, const char *variant, uint64_t width, uint32_t *q, uint32_t *k);
 /* An RMS norm of each head; name NULL: without a weight. */

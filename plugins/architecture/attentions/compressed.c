@@ -95,6 +95,33 @@ static void keep(gpumem_emit *e, const char *name, uint32_t x, uint64_t width, u
     gpumem_emit_tensor(e, name, GPUMEM_ROLE_CACHE, 0, GPUMEM_DTYPE_MODEL, 3, dim);
 }
 
+static gpumem_op *remembering(gpumem_emit *e, const char *name, unsigned n, const uint32_t *in, uint32_t *out, const char *rule)
+{
+    gpumem_op *op;
+    for (unsigned i = 0; i < n; i++)
+        out[i] = gpumem_emit_same(e, name, in[i]);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, name, n, in, n, out);
+    if (op)
+        op->rule = gpumem_emit_string(e, rule);
+    return op;
+}
+
+/* store_compression_weights: views of all tokens' values and gates, until the next come; update_overlap_state: parts of the last window. */
+static void wait(gpumem_emit *e, uint32_t *kv, uint32_t *gate, uint64_t rate, uint64_t overlap)
+{
+    uint32_t in[2], out[2];
+    gpumem_op *op;
+    in[0] = *kv;
+    in[1] = *gate;
+    op = remembering(e, "waiting", 2, in, out, "x y\n  return x, y\n");
+    if (op) {
+        op->attr[0] = (uint32_t)rate;
+        op->attr[1] = (uint32_t)overlap;
+    }
+    *kv = out[0];
+    *gate = out[1];
+}
+
 /* Tokens and gates of them, summed up by windows: [batch, tokens / rate, width]. */
 static uint32_t compress(gpumem_emit *e, const char *module, uint32_t x, uint64_t width, uint64_t rate, int overlaps, uint64_t rope)
 {
@@ -102,7 +129,9 @@ static uint32_t compress(gpumem_emit *e, const char *module, uint32_t x, uint64_
     uint64_t made = overlaps ? 2 * width : width;
     uint32_t kv = matrix(e, join(e, s, module, "kv_proj"), x, made, GPUMEM_AXIS_KV_HEADS, 0), gate, bias, y;
     gpumem_dim dim[3], shape[3];
+    uint32_t all[1];
     gate = matrix(e, join(e, s, module, "gate_proj"), x, made, GPUMEM_AXIS_KV_HEADS, 0);
+    wait(e, &kv, &gate, rate, overlaps ? width : 0);
     dim[0] = extent(rate, GPUMEM_AXIS_NONE);
     dim[1] = extent(made, GPUMEM_AXIS_HEAD_DIM);
     bias = gpumem_emit_tensor(e, join(e, s, module, "position_bias"), GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_OTHER, GPUMEM_DTYPE_MODEL, 2, dim);
@@ -122,7 +151,8 @@ static uint32_t compress(gpumem_emit *e, const char *module, uint32_t x, uint64_
     y = rmsnorm(e, join(e, s, module, "kv_norm"), y, shape[2], "llama", 1);
     tables(e, module, rope);
     keep(e, "compressed_keys", x, width, rate);
-    return y;
+    remembering(e, "compressed", 1, &y, all, "x\n  return x\n");
+    return all[0];
 }
 
 static void states(gpumem_emit *e, uint32_t x, uint64_t width, uint64_t rate, int overlaps)
@@ -132,32 +162,47 @@ static void states(gpumem_emit *e, uint32_t x, uint64_t width, uint64_t rate, in
         state(e, "overlap", x, GPUMEM_DTYPE_MODEL, 2 * rate, width);
 }
 
-/* DeepseekV4Indexer: it gives indices. */
-static void choose(const gpumem_args *args, gpumem_emit *e, uint32_t x, uint64_t rate)
+/* DeepseekV4Indexer: it gives indices, without a gradient. */
+static void choose(const gpumem_args *args, gpumem_emit *e, uint32_t x, uint32_t latent, uint64_t rate)
 {
     uint64_t width = size_of(args, COMPRESSED_INDEX_DIM), heads = size_of(args, COMPRESSED_INDEX_HEADS), rank = size_of(args, COMPRESSED_RANK);
     gpumem_dim two = extent(2 * width, GPUMEM_AXIS_HEAD_DIM), hidden = last_of(e, x);
-    gpumem_emit_weight(e, "compressor.indexer.kv_proj.weight", GPUMEM_FAMILY_MATRIX, two, hidden);
-    gpumem_emit_weight(e, "compressor.indexer.gate_proj.weight", GPUMEM_FAMILY_MATRIX, two, hidden);
+    uint32_t operand[6];
+    gpumem_op *op;
+    operand[0] = x;
+    operand[1] = latent;
+    operand[2] = gpumem_emit_weight(e, "compressor.indexer.kv_proj.weight", GPUMEM_FAMILY_MATRIX, two, hidden);
+    operand[3] = gpumem_emit_weight(e, "compressor.indexer.gate_proj.weight", GPUMEM_FAMILY_MATRIX, two, hidden);
     gpumem_emit_weight(e, "compressor.indexer.position_bias", GPUMEM_FAMILY_OTHER, extent(rate, GPUMEM_AXIS_NONE), two);
     vector(e, "compressor.indexer.kv_norm", "weight", GPUMEM_FAMILY_NORM, extent(width, GPUMEM_AXIS_HEAD_DIM));
-    gpumem_emit_weight(e, "compressor.indexer.q_b_proj.weight", GPUMEM_FAMILY_MATRIX, extent(heads * width, GPUMEM_AXIS_HEADS), extent(rank, GPUMEM_AXIS_NONE));
+    operand[4] = gpumem_emit_weight(e, "compressor.indexer.q_b_proj.weight", GPUMEM_FAMILY_MATRIX, extent(heads * width, GPUMEM_AXIS_HEADS), extent(rank, GPUMEM_AXIS_NONE));
     tables(e, "compressor.indexer", size_of(args, COMPRESSED_ROPE));
-    gpumem_emit_weight(e, "compressor.indexer.scorer.weights_proj.weight", GPUMEM_FAMILY_MATRIX, extent(heads, GPUMEM_AXIS_HEADS), hidden);
+    operand[5] = gpumem_emit_weight(e, "compressor.indexer.scorer.weights_proj.weight", GPUMEM_FAMILY_MATRIX, extent(heads, GPUMEM_AXIS_HEADS), hidden);
     keep(e, "index_keys", x, width, rate);
     states(e, x, width, rate, 1);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "window_indexer", 6, operand, 0, NULL);
+    if (op) {
+        op->rule = gpumem_emit_string(e, "x r a b c d\n  r = detach(r)\n");
+        op->attr[0] = (uint32_t)rate;
+        op->attr[1] = (uint32_t)heads;
+        op->attr[2] = (uint32_t)width;
+    }
 }
 
-/* A matrix for each group of heads: o_a_proj [groups * rank, width of a group]. */
+/* DeepseekV4GroupedLinear: a matrix for each group of heads, o_a_proj [groups * rank, width of a group]. */
 static uint32_t grouped_out(const gpumem_args *args, gpumem_emit *e, uint32_t y, uint64_t width)
 {
     uint64_t groups = size_of(args, COMPRESSED_GROUPS), rank = size_of(args, COMPRESSED_O_RANK);
-    uint32_t operand[2], z;
-    operand[0] = by_head(e, "groups", y, extent(groups, GPUMEM_AXIS_HEADS), extent(width / groups, GPUMEM_AXIS_HEAD_DIM));
+    uint32_t operand[2], z = gpumem_emit_like(e, "o_a_proj", y, extent(groups * rank, GPUMEM_AXIS_HEADS));
+    gpumem_op *op;
+    operand[0] = y;
     operand[1] = gpumem_emit_weight(e, "o_a_proj.weight", GPUMEM_FAMILY_MATRIX, extent(groups * rank, GPUMEM_AXIS_HEADS), extent(width / groups, GPUMEM_AXIS_HEAD_DIM));
-    z = gpumem_emit_like(e, "o_a_proj", operand[0], extent(rank, GPUMEM_AXIS_NONE));
-    gpumem_emit_op(e, GPUMEM_OP_LINEAR, 0, "o_a_proj", 2, operand, 1, &z);
-    return all_heads(e, z, extent(groups * rank, GPUMEM_AXIS_HEADS));
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "by_groups", 2, operand, 1, &z);
+    if (op) {
+        op->rule = gpumem_emit_string(e, "x w\n  y = keeping(described(0), x, w)\n  return y\n");
+        op->attr[0] = (uint32_t)groups;
+    }
+    return z;
 }
 
 DESCRIBE(compressed_describe)
@@ -165,7 +210,7 @@ DESCRIBE(compressed_describe)
     uint64_t rope = size_of(args, COMPRESSED_ROPE), rate = size_or(args, COMPRESSED_RATE, 0);
     int overlaps = flag_of(args, COMPRESSED_OVERLAPS);
     gpumem_dim width = extent(size_of(args, COMPRESSED_HEAD_DIM), GPUMEM_AXIS_HEAD_DIM);
-    uint32_t q, kv, y, sinks;
+    uint32_t q, kv, y, latent, sinks, none = GPUMEM_NONE;
     attend_spec s;
     s.heads = size_of(args, COMPRESSED_HEADS);
     s.kv = 1;
@@ -179,10 +224,11 @@ DESCRIBE(compressed_describe)
         return gpumem_because(args, GPUMEM_EINVAL, "o_groups is more than the width of all heads");
     sinks = vector(e, "", "sinks", GPUMEM_FAMILY_OTHER, extent(s.heads, GPUMEM_AXIS_HEADS));
     y = matrix(e, "q_a_proj", in[0], size_of(args, COMPRESSED_RANK), GPUMEM_AXIS_NONE, 0);
-    y = step(e, rmsnorm(e, "q_a_norm", y, last_of(e, y), "llama", 1));
+    latent = y = step(e, rmsnorm(e, "q_a_norm", y, last_of(e, y), "llama", 1));
     q = norm_heads(e, NULL, matrix(e, "q_b_proj", y, s.heads * s.dim, GPUMEM_AXIS_HEADS, 0), s.heads, s.dim, "plain");
     kv = rmsnorm(e, "kv_norm", matrix(e, "kv_proj", in[0], s.dim, GPUMEM_AXIS_KV_HEADS, 0), width, "llama", 1);
     rotate(e, in + 1, "cat", rope, &q, &kv);
+    append_cache(e, &kv, &none, 1, size_of(args, COMPRESSED_WINDOW));
     cache(e, "keys", in[0], 1, s.dim, size_of(args, COMPRESSED_WINDOW) > 1 ? size_of(args, COMPRESSED_WINDOW) - 1 : 1);
     if (rate) {
         uint32_t both[2], all = gpumem_emit_same(e, "all_keys", kv); /* those of the compressed tokens are few beside them */
@@ -190,11 +236,11 @@ DESCRIBE(compressed_describe)
         both[1] = compress(e, "compressor", in[0], s.dim, rate, overlaps, rope);
         states(e, in[0], s.dim, rate, overlaps);
         if (overlaps)
-            choose(args, e, in[0], rate);
+            choose(args, e, in[0], latent, rate);
         gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "all_keys", 2, both, 1, &all);
         kv = all;
     }
-    y = attend(e, &s, q, kv, kv, sinks, in[0]);
+    y = attend(e, &s, q, kv, kv, GPUMEM_NONE, sinks, in[0]);
     rotate(e, in + 1, "cat", rope, &y, NULL);
     y = grouped_out(args, e, y, s.heads * s.dim);
     out[0] = linear(e, "o_b_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), 0);

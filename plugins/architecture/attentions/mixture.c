@@ -92,7 +92,7 @@ DESCRIBE(mixture_describe)
         operate(e, GPUMEM_OP_REPEAT, 0, names[i], part[i], GPUMEM_NONE, y);
         part[i] = y;
     }
-    q = attend(e, &s, q, part[0], part[1], GPUMEM_NONE, in[0]);
+    q = attend(e, &s, q, part[0], part[1], GPUMEM_NONE, GPUMEM_NONE, in[0]);
     y = rows(e, "rows", in[0], top, extent(width, GPUMEM_AXIS_HEADS));
     operate(e, GPUMEM_OP_INDEX, 0, "rows", q, order, y);
     y = expert(e, "experts.output_linear.weight", y, experts, hidden, offsets, rows(e, "results", in[0], top, hidden));

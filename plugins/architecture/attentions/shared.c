@@ -47,7 +47,7 @@ DESCRIBE(shared_keys_describe)
     }
     out[1] = k;
     out[2] = v;
-    out[0] = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, attend(e, &s, q, k, v, GPUMEM_NONE, in[0]), GPUMEM_NONE, last_of(e, in[0]),
+    out[0] = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, attend(e, &s, q, k, v, GPUMEM_NONE, GPUMEM_NONE, in[0]), GPUMEM_NONE, last_of(e, in[0]),
                     flag_of(args, SHARED_O_BIAS) ? LINEAR_BIAS : 0);
     return (gpumem_status)e->status;
 }
@@ -95,7 +95,7 @@ DESCRIBE(differential_describe)
     for (unsigned i = 0; i < 2; i++) {
         uint32_t twice = gpumem_emit_same(e, "values", v);
         operate(e, GPUMEM_OP_REPEAT, 0, "values", half[i], GPUMEM_NONE, twice);
-        half[i] = step(e, attend(e, &s, q, k, twice, GPUMEM_NONE, in[0]));
+        half[i] = step(e, attend(e, &s, q, k, twice, GPUMEM_NONE, GPUMEM_NONE, in[0]));
     }
     both = step(e, gpumem_emit_like(e, "both", in[0], extent(2 * s.heads * s.dim, GPUMEM_AXIS_HEADS)));
     gpumem_emit_op(e, GPUMEM_OP_CONCAT, 0, "both", 2, half, 1, &both);
@@ -162,6 +162,6 @@ DESCRIBE(dynamic_describe)
     cache(e, "keys", in[0], s.kv, s.dim, 0);
     cache(e, "values", in[0], s.kv, s.dim, 0);
     bias_of = mask(e, v, &s, bias);
-    out[0] = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, attend(e, &s, q, k, v, bias_of, in[0]), GPUMEM_NONE, last_of(e, in[0]), bias);
+    out[0] = linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, attend(e, &s, q, k, v, bias_of, GPUMEM_NONE, in[0]), GPUMEM_NONE, last_of(e, in[0]), bias);
     return (gpumem_status)e->status;
 }
