@@ -16,7 +16,7 @@ static uint32_t shift(gpumem_emit *e, uint32_t x)
 {
     state(e, "token_before", x, GPUMEM_DTYPE_MODEL, last_of(e, x).size, 0);
     uint32_t y = step(e, gpumem_emit_same(e, "shifted", x));
-    operate(e, GPUMEM_OP_PAD, 0, "shifted", x, GPUMEM_NONE, y);
+    operate(e, GPUMEM_OP_PAD, "kept", "shifted", x, GPUMEM_NONE, y);
     return y;
 }
 

@@ -23,6 +23,8 @@ static DESCRIBE(rglru_describe)
         return gpumem_because(args, GPUMEM_EINVAL, "lru_width is less than the number of heads");
     y = step(e, activate(e, matrix(e, "linear_y", in[0], width, GPUMEM_AXIS_CHANNEL, LINEAR_BIAS), act));
     x = convolve(e, "conv_1d", matrix(e, "linear_x", in[0], width, GPUMEM_AXIS_CHANNEL, LINEAR_BIAS), size_of(args, RGLRU_KERNEL), 1);
+    if (e->status == GPUMEM_OK)
+        e->op[e->nop - 1].attr[1] = 2; /* its last tokens but one are a state, a new one each time */
     if (size_of(args, RGLRU_KERNEL) > 1)
         state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, width, size_of(args, RGLRU_KERNEL) - 1);
     state(e, "recurrent_state", in[0], GPUMEM_DTYPE_F32, width, 0);
