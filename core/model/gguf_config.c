@@ -10,6 +10,7 @@ typedef struct mapper {
     const gpumem_weights *w;
     const char *architecture;
     gpumem_text json;
+    const char *differs; /* a key of the file whose value is one for each layer, where the config has one for all; or NULL */
 } mapper;
 
 static const gm_value *of_file(const mapper *m, const char *key)
@@ -20,7 +21,7 @@ static const gm_value *of_file(const mapper *m, const char *key)
     return gm_value_get(&m->w->metadata, name);
 }
 
-/* One value for all layers; NULL where they differ, or there is none. */
+/* One value for all layers; NULL where they differ. */
 static const gm_value *one_value(const gm_value *v)
 {
     if (v == NULL || v->type != GM_LIST)
@@ -31,9 +32,11 @@ static const gm_value *one_value(const gm_value *v)
     return v->n ? &v->v.list[0] : NULL;
 }
 
+static bool is_number(const gm_value *v) { return v->type == GM_INT || v->type == GM_REAL || v->type == GM_BOOL; }
+
 static void put(mapper *m, const char *key, const gm_value *v)
 {
-    if (v == NULL || (v->type != GM_INT && v->type != GM_REAL && v->type != GM_BOOL))
+    if (v == NULL || (!is_number(v) && (v->type != GM_LIST || v->n == 0 || !is_number(&v->v.list[0]))))
         return;
     gpumem_text_puts(&m->json, ",");
     gpumem_text_json(&m->json, key, strlen(key));
@@ -41,11 +44,34 @@ static void put(mapper *m, const char *key, const gm_value *v)
     gm_value_json(v, &m->json);
 }
 
-static void put_keys(mapper *m, const gm_value *keys)
+/* Does the config have a list of this key's values? */
+static bool is_each(const gm_value *each, const char *key)
 {
-    for (uint32_t i = 0; keys && keys->type == GM_MAP && i < keys->n; i++)
-        if (keys->v.map[i].value.type == GM_STRING)
-            put(m, keys->v.map[i].key, one_value(of_file(m, keys->v.map[i].value.v.s)));
+    for (uint32_t i = 0; each && each->type == GM_MAP && i < each->n; i++)
+        if (each->v.map[i].value.type == GM_STRING && strcmp(each->v.map[i].value.v.s, key) == 0)
+            return true;
+    return false;
+}
+
+static void put_keys(mapper *m, const gm_value *keys, const gm_value *each)
+{
+    for (uint32_t i = 0; keys && keys->type == GM_MAP && i < keys->n; i++) {
+        const gm_value *to = &keys->v.map[i].value, *v = to->type == GM_STRING ? of_file(m, to->v.s) : NULL, *one = one_value(v);
+        if (one)
+            put(m, keys->v.map[i].key, one);
+        else if (v && v->n && !is_each(each, to->v.s))
+            m->differs = to->v.s;
+    }
+}
+
+/* One value a layer, as a list. */
+static void put_each(mapper *m, const gm_value *each)
+{
+    for (uint32_t i = 0; each && each->type == GM_MAP && i < each->n; i++) {
+        const gm_value *to = &each->v.map[i].value, *v = to->type == GM_STRING ? of_file(m, to->v.s) : NULL;
+        if (v && v->type == GM_LIST && one_value(v) == NULL)
+            put(m, each->v.map[i].key, v);
+    }
 }
 
 static void put_vocabulary(mapper *m)
@@ -66,7 +92,7 @@ static void put_tied(mapper *m)
 
 static void put_all(mapper *m, const gm_value *usual, const gm_value *own)
 {
-    const gm_value *experts = of_file(m, "expert_count"), *name = gm_value_get(own, "experts");
+    const gm_value *experts = of_file(m, "expert_count"), *name = gm_value_get(own, "experts"), *each = gm_value_get(own, "each");
     bool mixture = name && name->type == GM_STRING && experts && experts->type == GM_INT && experts->v.i > 0;
     if (!mixture)
         name = gm_value_get(own, "model_type");
@@ -75,10 +101,11 @@ static void put_all(mapper *m, const gm_value *usual, const gm_value *own)
         gpumem_text_json(&m->json, name->v.s, name->n);
     else
         gpumem_text_puts(&m->json, "null");
-    put_keys(m, usual);
-    put_keys(m, gm_value_get(own, "keys"));
+    put_keys(m, usual, each);
+    put_keys(m, gm_value_get(own, "keys"), each);
     if (mixture)
-        put_keys(m, gm_value_get(own, "expert_keys"));
+        put_keys(m, gm_value_get(own, "expert_keys"), each);
+    put_each(m, each);
     put_vocabulary(m);
     put_tied(m);
     gpumem_text_puts(&m->json, "}");
@@ -114,6 +141,8 @@ static gpumem_status make(gpumem_host *host, mapper *m, gm_arena *arena, const c
     if (own == NULL || own->type != GM_MAP)
         return gm_fail(err, GPUMEM_EMODEL, name, 0, 0, "no family is known for the GGUF architecture '%.100s'", m->architecture);
     put_all(m, gm_value_get(&table, "keys"), own);
+    if (m->differs)
+        return gm_fail(err, GPUMEM_EMODEL, name, 0, 0, "%.60s.%.100s differs from layer to layer, and what is known of this architecture has one for all", m->architecture, m->differs);
     return m->json.failed ? gm_no_memory(err) : gpumem_config_parse(host, name, m->json.s, m->json.n, out, err);
 }
 

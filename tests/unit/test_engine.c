@@ -59,6 +59,41 @@ START_TEST(known_traps)
 }
 END_TEST
 
+/* Layers that differ: what each of them remembers, and no more. */
+START_TEST(layers_of_their_own)
+{
+    /* DeciLM: heads of keys by layer, 128 wide (4096 / 32): 4 + 4 + 2 + 1 */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"deci\",\"num_hidden_layers\":4,\"num_key_value_heads_per_layer\":[4,4,2,1]}", 8192),
+                      2ull * (4 + 4 + 2 + 1) * 128 * 2 * 8192);
+    /* Nemotron NAS: groups of 8 and of 4 of 32 heads, and a layer without attention: 4 + 0 + 8 heads */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"nemotron-nas\",\"hidden_size\":4096,\"num_attention_heads\":32,\"num_hidden_layers\":3,\"vocab_size\":100,\"block_configs\":["
+                               "{\"attention\":{\"n_heads_in_group\":8},\"ffn\":{\"ffn_mult\":1.0}},{\"attention\":{\"no_op\":true},\"ffn\":{\"ffn_mult\":1.0}},"
+                               "{\"attention\":{\"n_heads_in_group\":4},\"ffn\":{\"ffn_mult\":1.0}}]}", 8192), 2ull * (4 + 8) * 128 * 2 * 8192);
+    /* Laguna: heads of queries by layer change nothing: 8 heads of keys in both */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"laguna\",\"num_hidden_layers\":2,\"num_attention_heads_per_layer\":[48,24]}", 8192), 2ull * 2 * 8 * 128 * 2 * 8192);
+    /* MiMo V2 Flash: keys 192 wide, values 128; 9 of 48 layers see all, with 4 heads; the others 129 tokens, with 8 */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"mimo_v2_flash\"}", 8192), (192ull + 128) * 2 * (9ull * 4 * 8192 + 39ull * 8 * 129));
+    /* DeepSeek V3.2: a latent of 512, a rotated key of 64 and the indexer's key of 128 in each of 61 layers */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"deepseek_v32\"}", 8192), 61ull * (512 + 64 + 128) * 2 * 8192);
+    /* Gemma 4: the last 10 of 30 layers read keys and values of others; of the first 20 each sixth sees all, 512 wide, the others 512 tokens, 256 wide */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"gemma4_text\",\"num_kv_shared_layers\":10}", 8192), 2ull * 4 * 2 * (3ull * 512 * 8192 + 17ull * 256 * 512));
+    /* LFM2: two short convolutions of 3 tokens, one attention with 8 heads 80 wide (2560 / 32) */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"lfm2\",\"num_hidden_layers\":3,\"layer_types\":[\"conv\",\"full_attention\",\"conv\"]}", 8192),
+                      2ull * 8 * 80 * 2 * 8192 + 2ull * 2560 * 3 * 2);
+    /* Jamba: each eighth of 32 layers attends; the others have a convolution of 4 tokens and, in 32 bits, 16 numbers for each of 8192 channels */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"jamba\"}", 8192), 4ull * 2 * 8 * 128 * 2 * 8192 + 28ull * (8192 * 4 * 2 + 8192 * 16 * 4));
+    /* Falcon 7B: 71 heads share one of keys and one of values */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"falcon\",\"hidden_size\":4544,\"num_attention_heads\":71,\"num_hidden_layers\":32,\"multi_query\":true}", 8192),
+                      32ull * 2 * 1 * 64 * 2 * 8192);
+    /* ZAYA: 2 heads 128 wide; two tokens of what is convolved, 10 heads; half of a value of the token before, in 512 bytes */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"zaya\"}", 8192), 40ull * (2 * 2 * 128 * 2 * 8192ull + 10 * 128 * 2 * 2 + 512));
+    /* Inkling: each sixth of 66 layers sees all, with 8 heads, the others 512 tokens, with 16; four convolutions of 4 tokens in 32 bits, of keys and values
+     * and twice of 6144 */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"inkling_text\"}", 8192),
+                      11ull * (2 * 8 * 128 * 2 * 8192ull + (2 * 1024 + 2 * 6144) * 4 * 4) + 55ull * (2 * 16 * 128 * 2 * 512 + (2 * 2048 + 2 * 6144) * 4 * 4));
+}
+END_TEST
+
 START_TEST(formats_and_pages)
 {
     uint64_t elements = 2ull * 8 * 128 * 36;
@@ -121,6 +156,7 @@ int main(void)
     Suite *s = suite_create("engine");
     TCase *c = tcase_of(s, "engine", host_make, host_drop);
     tcase_add_test(c, known_traps);
+    tcase_add_test(c, layers_of_their_own);
     tcase_add_test(c, formats_and_pages);
     tcase_add_test(c, most_is_what_brute_force_finds);
     return run_suite(s);

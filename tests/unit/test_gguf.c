@@ -464,6 +464,55 @@ START_TEST(unknown_architecture)
 }
 END_TEST
 
+/* 3 layers with 4, 2 and 1 heads of keys, each 16 wide: metadata arrays, a value a layer. */
+static void per_layer(const char *architecture, const char *name)
+{
+    char key_name[96];
+    static const unsigned own_heads[] = {4, 2, 1};
+    begin(name, 3, 3, 8);
+    key_str("general.architecture", architecture);
+#define NAMED(suffix) (snprintf(key_name, sizeof key_name, "%s." suffix, architecture), key_name)
+    key_u32(NAMED("embedding_length"), 64);
+    key_u32(NAMED("block_count"), 3);
+    key_u32(NAMED("attention.head_count"), 4);
+    key(NAMED("attention.head_count_kv"), ARRAY), num(U32, 4), length(3);
+    for (unsigned i = 0; i < 3; i++)
+        num(own_heads[i], 4);
+    key_u32(NAMED("feed_forward_length"), 96);
+    key_u32(NAMED("context_length"), 128);
+    key("tokenizer.ggml.tokens", ARRAY), num(STRING, 4), length(3), str("a"), str("b"), str("c");
+    llama_tensors();
+    more_tensors();
+    end(next_offset);
+    opens(name);
+}
+
+START_TEST(values_of_each_layer)
+{
+    gpumem_error e = {0};
+    gpumem_config *config;
+    gpumem_model *model;
+    gpumem_set *set = NULL;
+    gpumem_plan *plan = NULL;
+    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .engine = "ideal"};
+    gpumem_result result;
+    per_layer("deci", "deci.gguf");
+    ck_assert_msg(gpumem_weights_config(host, w, "deci.gguf", &config, &e) == GPUMEM_OK, "%s", e.message);
+    ck_assert_msg(gpumem_model_new(host, config, NULL, &model, &e) == GPUMEM_OK, "%s", e.message);
+    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &e), GPUMEM_OK);
+    ck_assert_msg(gpumem_plan_new(host, model, set, &r, &plan, &e) == GPUMEM_OK, "%s", e.message);
+    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){1, 1024}, &result, &e), GPUMEM_OK);
+    ck_assert_uint_eq(result.cache, 2ull * (4 + 2 + 1) * 16 * 2 * 1024); /* keys and values, 2 bytes */
+    gpumem_plan_free(plan);
+    gpumem_set_free(set);
+    gpumem_model_free(model);
+    gpumem_config_free(config);
+    per_layer("llama", "llama.gguf");
+    ck_assert_int_eq(gpumem_weights_config(host, w, "llama.gguf", &config, &e), GPUMEM_EMODEL);
+    ck_assert_str_eq(e.message, "llama.attention.head_count_kv differs from layer to layer, and what is known of this architecture has one for all");
+}
+END_TEST
+
 static void part(const char *name, unsigned no, unsigned count, unsigned total)
 {
     begin(name, 3, no == 0 ? 2 : 1, no == 0 ? 11 : 3);
@@ -525,6 +574,7 @@ int main(void)
     tcase_add_test(tc, tensors);
     tcase_add_test(tc, as_a_model);
     tcase_add_test(tc, unknown_architecture);
+    tcase_add_test(tc, values_of_each_layer);
     tcase_add_test(tc, split);
     tcase_add_test(tc, bad_splits);
     suite_add_tcase(suite, tc);
