@@ -369,11 +369,52 @@ static gpumem_status scale_lines(estimate *e, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+/* The number of a layer: the first part of the name that is one. */
+static bool layer_of(const char *name, uint64_t *out)
+{
+    for (const char *part = name; *part; part += strcspn(part, "."), part += *part == '.') {
+        size_t n = strcspn(part, ".");
+        if (n && n < 6 && strspn(part, "0123456789") == n) {
+            *out = strtoull(part, NULL, 10);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_input(const char *name) { return strstr(name, "token_embd") || strstr(name, "embed") || strstr(name, "wte") || strstr(name, "wpe"); }
+
+/* Bytes of the headers that an engine has on the GPU; false: the tensors' names are not known. */
+static bool loaded_on_gpu(const estimate *e, uint64_t *out)
+{
+    const gpumem_weight *tensor;
+    size_t n = gpumem_weights_tensors(e->weights, &tensor);
+    int64_t layers;
+    uint64_t layer, gpu = e->request->gpu_layers;
+    bool tied = true;
+
+    *out = 0;
+    if (n == 0 || !gpumem_model_dim(e->model, "layers", &layers))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        tied &= strcmp(tensor[i].name, "output.weight") != 0 && strcmp(tensor[i].name, "lm_head.weight") != 0;
+    for (size_t i = 0; i < n; i++) {
+        bool behind = gpu > (uint64_t)layers && (tied || !is_input(tensor[i].name));
+        if (layer_of(tensor[i].name, &layer) ? layer + gpu >= (uint64_t)layers : behind)
+            *out += tensor[i].loaded;
+    }
+    return true;
+}
+
 gpumem_status estimate_from_headers(estimate *e, gpumem_error *err)
 {
     gpumem_status s;
+    uint64_t loaded;
 
     if (!e->weights)
+        return GPUMEM_OK;
+    loaded = gpumem_weights_sum(e->weights)->loaded;
+    if (e->request->gpu_layers && !loaded_on_gpu(e, &loaded))
         return GPUMEM_OK;
     if ((s = own_lines(e, err)) != GPUMEM_OK || e->o->verb == VERB_CLASSIC)
         return s == GPUMEM_OK ? scale_lines(e, err) : s;
@@ -382,7 +423,7 @@ gpumem_status estimate_from_headers(estimate *e, gpumem_error *err)
             e->own_line[i].formula = "bytes of the headers, as loaded";
             e->own_line[i].plugin = "weights";
             e->own_line[i].format = NULL;
-            set_line(e, i, gpumem_weights_sum(e->weights)->loaded);
+            set_line(e, i, loaded);
             break;
         }
     if (e->o->precision)

@@ -158,6 +158,20 @@ static bool made_for(const gpumem_plan *plan, const gpumem_point *point)
     return plan->walk.rules == NULL || !plan->complete || plan->chunk || plan->peaks[(point->batch == 1) + 2 * (point->tokens == 1)];
 }
 
+/* Windows have room for what runs at once too, in whole pages. */
+static void widen(const gpumem_plan *plan, uint64_t *v)
+{
+    const gpumem_description *d = &plan->model->d;
+    for (uint32_t i = 1; i < d->nsym; i++) {
+        const gpumem_symbol *s = &d->sym[i];
+        uint64_t cells;
+        if (s->op != GPUMEM_SYM_MIN || s->b || d->sym[s->a].op != GPUMEM_SYM_INPUT)
+            continue;
+        cells = (s->k + plan->ahead + plan->block - 1) / plan->block * plan->block;
+        v[i] = v[s->a] < cells ? v[s->a] : cells;
+    }
+}
+
 gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out, gpumem_error *err)
 {
     uint64_t symbol[GPUMEM_MAX_SYMBOLS];
@@ -166,6 +180,8 @@ gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *
     uint64_t rounded[GPUMEM_MAX_SYMBOLS];
     const gpumem_point pages = {point->batch, plan->block > 1 ? (point->tokens / plan->block + (point->tokens % plan->block != 0)) * plan->block : point->tokens};
     int bad = symbols(&plan->model->d, point, symbol) || (plan->block > 1 && symbols(&plan->model->d, &pages, rounded));
+    if (!bad && plan->block > 1 && plan->ahead != UINT64_MAX)
+        widen(plan, rounded);
     memset(out, 0, sizeof *out);
     memset(s.by, 0, plan->nline * sizeof s.by[0]);
     for (uint32_t i = 0; !bad && i < plan->nfold; i++) { /* records are in the order of their folds */

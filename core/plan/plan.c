@@ -160,7 +160,7 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
 static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
 {
     gpumem_request *r = &p->plan->request;
-    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share;
+    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *offloads;
     const char *id = r->engine ? r->engine : own && p->set->engine.otherwise ? own->v.s : p->set->engine.otherwise;
     gpumem_status s;
     if (id == NULL) {
@@ -173,6 +173,11 @@ static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
     r->engine = p->engine->id;
     cache = gm_value_get(p->engine->root, "cache");
     p->plan->block = cache ? (uint32_t)gm_value_get(cache, "block")->v.i : 0;
+    ahead = cache ? gm_value_get(cache, "ahead") : NULL;
+    p->plan->ahead = ahead ? (uint64_t)ahead->v.i : UINT64_MAX;
+    offloads = gm_value_get(p->engine->root, "offloads");
+    if (r->gpu_layers && !(offloads && offloads->v.b))
+        return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has all layers on the GPU", p->engine->id);
     if (strcmp(gm_value_get(p->engine->root, "activations")->v.s, "chunk") == 0)
         p->plan->chunk = (uint64_t)gm_value_get(p->engine->root, "chunk")->v.i;
     share = gm_value_get(p->engine->root, "utilization");
@@ -199,6 +204,8 @@ static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
         s = choose(p, GPUMEM_KIND_OPTIMIZER, r->optimizer, &p->optimizer, err);
     if (s == GPUMEM_OK && r->mode == GPUMEM_MODE_INFERENCE)
         s = choose_engine(p, err);
+    if (s == GPUMEM_OK && r->gpu_layers && p->engine == NULL)
+        s = gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "layers on the GPU: only an engine can leave others on the host");
     if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
         s = choose(p, GPUMEM_KIND_ACTIVATION, r->activation, &p->activation, err);
     p->plan->complete = s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account;
@@ -794,6 +801,42 @@ static gpumem_status check_trained(const gm_planner *p, gpumem_error *err)
     return GPUMEM_OK;
 }
 
+/* How often a block runs on the GPU, where the first layers do not; what is before the layers does not, what is behind them counts as one more layer. */
+static uint32_t runs_on_gpu(const gpumem_description *d, uint32_t block, uint32_t gpu_layers)
+{
+    uint32_t layers = 0, layer = 0, runs = 0;
+    for (uint32_t i = 0; i < d->nsequence; i++)
+        layers += d->block[d->sequence[i]].layer != GPUMEM_NONE;
+    for (uint32_t i = 0; i < d->nsequence; i++) {
+        bool is_layer = d->block[d->sequence[i]].layer != GPUMEM_NONE;
+        if (d->sequence[i] == block)
+            runs += is_layer ? layer + gpu_layers >= layers : layer == layers && gpu_layers > layers;
+        layer += is_layer;
+    }
+    return runs;
+}
+
+/* Does a later block have it as its own: a tied head? */
+static bool is_read_behind(const gpumem_description *d, uint32_t tensor, uint32_t gpu_layers)
+{
+    for (uint32_t i = 0; i < d->nblock; i++)
+        for (uint32_t k = d->block[i].tensor0; k < d->block[i].tensor0 + d->block[i].ntensor; k++)
+            if (d->tensor[k].storage == tensor && runs_on_gpu(d, i, gpu_layers))
+                return true;
+    return false;
+}
+
+static uint32_t times_of(const gm_planner *p, const gpumem_description *d, uint32_t block, uint32_t tensor)
+{
+    uint32_t gpu_layers = p->plan->request.gpu_layers, runs;
+    if (gpu_layers == 0 || d->tensor[tensor].role == GPUMEM_ROLE_INPUT || d->tensor[tensor].role == GPUMEM_ROLE_BUFFER)
+        return (uint32_t)gm_tensor_times(d, &d->block[block], &d->tensor[tensor]);
+    runs = runs_on_gpu(d, block, gpu_layers);
+    if (runs == 0 && d->block[block].layer == GPUMEM_NONE && is_read_behind(d, tensor, gpu_layers))
+        return 1;
+    return runs && d->tensor[tensor].scope == GPUMEM_SCOPE_MODEL ? 1 : runs;
+}
+
 static gpumem_status make_times(gm_planner *p, gpumem_error *err)
 {
     const gpumem_description *d = &p->plan->model->d;
@@ -802,7 +845,7 @@ static gpumem_status make_times(gm_planner *p, gpumem_error *err)
         return gm_no_memory(err);
     for (uint32_t i = 0; i < d->nblock; i++)
         for (uint32_t k = d->block[i].tensor0; k < d->block[i].tensor0 + d->block[i].ntensor; k++)
-            p->times[k] = (uint32_t)gm_tensor_times(d, &d->block[i], &d->tensor[k]);
+            p->times[k] = times_of(p, d, i, k);
     return GPUMEM_OK;
 }
 

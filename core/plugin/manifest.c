@@ -449,6 +449,7 @@ static const struct { gm_field field; unsigned kinds; } keys[] = {
     {{"cache", GM_IS(GM_MAP), false}, KIND(ENGINE)},
     {{"runtime", GM_IS(GM_MAP), false}, KIND(ENGINE)},
     {{"utilization", GM_IS(GM_REAL) | GM_IS(GM_INT), false}, KIND(ENGINE)},
+    {{"offloads", GM_IS(GM_BOOL), false}, KIND(ENGINE)},
     {{"config", GM_IS(GM_MAP), false}, KIND(PRECISION)},
     {{"engine", TEXT, false}, KIND(PRECISION)},
     {{"components", GM_IS(GM_LIST), false}, KIND(ARCHITECTURE)},
@@ -581,9 +582,9 @@ static gpumem_status check_step(const reader *r)
 static gpumem_status check_engine(const reader *r)
 {
     static const char *const ways[] = {"walk", "chunk", "none"};
-    static const gm_field field[] = {{"block", GM_IS(GM_INT), true}};
+    static const gm_field field[] = {{"block", GM_IS(GM_INT), true}, {"ahead", GM_IS(GM_INT), false}};
     const gm_value *way = gm_value_get(r->root, "activations"), *chunk = gm_value_get(r->root, "chunk"), *cache = gm_value_get(r->root, "cache"),
-                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *block;
+                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *block, *ahead;
     gpumem_status status;
     double u;
     if (r->out->kind != GPUMEM_KIND_ENGINE)
@@ -599,6 +600,9 @@ static gpumem_status check_engine(const reader *r)
     block = cache ? gm_value_get(cache, "block") : NULL;
     if (block && (block->v.i < 1 || block->v.i > 1 << 20))
         return gm_value_bad(r->file, "cache.block", block, r->err, "expected 1 to %d tokens", 1 << 20);
+    ahead = cache ? gm_value_get(cache, "ahead") : NULL;
+    if (ahead && (ahead->v.i < 0 || ahead->v.i > 1 << 20))
+        return gm_value_bad(r->file, "cache.ahead", ahead, r->err, "expected 0 to %d tokens", 1 << 20);
     for (uint32_t i = 0; runtime && i < runtime->n; i++)
         if (runtime->v.map[i].value.type != GM_INT || runtime->v.map[i].value.v.i < 0)
             return gm_value_bad(r->file, "runtime", &runtime->v.map[i].value, r->err, "expected bytes");

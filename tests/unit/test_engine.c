@@ -112,6 +112,58 @@ START_TEST(formats_and_pages)
 }
 END_TEST
 
+static uint64_t offloaded(const char *json, uint32_t layers, uint64_t tokens, uint64_t *weights)
+{
+    gpumem_model *model = model_of(json);
+    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .engine = "llama.cpp", .gpu_layers = layers};
+    gpumem_set *set = NULL;
+    gpumem_plan *plan = NULL;
+    gpumem_result result;
+    gpumem_error err = {0};
+    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &err), GPUMEM_OK);
+    ck_assert_msg(gpumem_plan_new(host, model, set, &r, &plan, &err) == GPUMEM_OK, "%s", error_text(&err));
+    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){1, tokens}, &result, &err), GPUMEM_OK);
+    gpumem_set_free(set);
+    drop(plan);
+    *weights = result.line[0]; /* parameters */
+    return result.cache;
+}
+
+START_TEST(layers_on_the_host)
+{
+    /* Qwen3 4B: a layer has q and o 2560 x 4096, k and v 2560 x 1024, three of 2560 x 9728, norms of 2560 twice, and two of 128 in 512 bytes each */
+    const uint64_t layer = 2ull * (2 * 2560 * 4096 + 2 * 2560 * 1024 + 3 * 2560 * 9728 + 2 * 2560) + 2 * 512, cell = 2ull * 8 * 128 * 2, embed = 2ull * 151936 * 2560;
+    uint64_t weights, all = 0;
+    gpumem_error err = {0};
+    gpumem_model *model = model_of(QWEN3_4B);
+    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .engine = "vllm", .gpu_layers = 8};
+    gpumem_set *set = NULL;
+    gpumem_plan *plan = NULL;
+    ck_assert_uint_eq(offloaded(QWEN3_4B, 10, 8192, &weights), 10 * cell * 8192);
+    ck_assert_uint_eq(weights, 10 * layer);
+    ck_assert_uint_eq(offloaded(QWEN3_4B, 36, 8192, &weights), 36 * cell * 8192);
+    ck_assert_uint_eq(weights, 36 * layer);
+    /* one more: the last norm and the head, a copy of the embeddings */
+    ck_assert_uint_eq(offloaded(QWEN3_4B, 37, 8192, &all), 36 * cell * 8192);
+    ck_assert_uint_eq(all, 36 * layer + embed + 2 * 2560);
+    ck_assert_uint_eq(offloaded(QWEN3_4B, 0, 8192, &weights), 36 * cell * 8192);
+    ck_assert_uint_eq(weights, all);
+    /* a head of its own: then the embeddings stay on the host */
+    offloaded("{\"model_type\":\"llama\",\"num_hidden_layers\":2,\"vocab_size\":1000}", 0, 512, &all);
+    offloaded("{\"model_type\":\"llama\",\"num_hidden_layers\":2,\"vocab_size\":1000}", 99, 512, &weights);
+    ck_assert_uint_eq(all - weights, 1000ull * 4096 * 2);
+    /* windows of 1024 have room for a micro-batch of 512, in cells of 256; those that see all are rounded up to cells: 8193 to 8448 */
+    ck_assert_uint_eq(offloaded("{\"model_type\":\"gemma3_text\",\"hidden_size\":5376,\"num_hidden_layers\":62,\"num_attention_heads\":32,\"num_key_value_heads\":16,"
+                                "\"head_dim\":128,\"intermediate_size\":21504,\"sliding_window\":1024}", 0, 8193, &weights),
+                      2ull * 16 * 128 * 2 * (10ull * 8448 + 52ull * 1536));
+    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &err), GPUMEM_OK);
+    ck_assert_int_eq(gpumem_plan_new(host, model, set, &r, &plan, &err), GPUMEM_EUNSUP);
+    ck_assert_msg(strstr(error_text(&err), "the engine 'vllm' has all layers on the GPU") != NULL, "%s", error_text(&err));
+    gpumem_set_free(set);
+    gpumem_model_free(model);
+}
+END_TEST
+
 #define TINY \
     "{\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":96,\"num_hidden_layers\":6,\"num_attention_heads\":4,\"num_key_value_heads\":2," \
     "\"vocab_size\":100}"
@@ -158,6 +210,7 @@ int main(void)
     tcase_add_test(c, known_traps);
     tcase_add_test(c, layers_of_their_own);
     tcase_add_test(c, formats_and_pages);
+    tcase_add_test(c, layers_on_the_host);
     tcase_add_test(c, most_is_what_brute_force_finds);
     return run_suite(s);
 }
