@@ -94,6 +94,23 @@ START_TEST(inference)
 }
 END_TEST
 
+static void differs(const gm_value *row, unsigned field)
+{
+    ck_abort_msg("%s of %s differs", inference_field[field], accuracy_string(row, "name", "?"));
+}
+
+/* Small models of classes that memory.jsonl has not: caches of their own, states, indexers. */
+START_TEST(small_inference)
+{
+    accuracy a = {.training = false, .each = differs};
+    gpumem_error err = {0};
+    ck_assert_msg(accuracy_run(&a, batch, ORACLE "/small_inference.jsonl", &err) == GPUMEM_OK, "%s", err.message);
+    ck_assert_uint_eq(a.failed, 0);
+    ck_assert_uint_eq(a.rows, 29);
+    accuracy_free(&a);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("accuracy");
@@ -102,6 +119,7 @@ int main(void)
     tcase_add_test(c, training);
     tcase_add_test(c, small);
     tcase_add_test(c, inference);
+    tcase_add_test(c, small_inference);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
