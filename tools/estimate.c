@@ -84,7 +84,7 @@ static gpumem_status make_plan(estimate *e, gpumem_error *err)
         .mode = e->training ? GPUMEM_MODE_TRAINING : GPUMEM_MODE_INFERENCE,
         .precision = o->quantize ? o->quantize : o->precision, .optimizer = o->optimizer, .activation = o->activation,
         .implementation = o->implementation, .attention = o->attention, .engine = o->engine, .cache_format = o->cache_format,
-        .gpu_layers = o->gpu_layers > UINT32_MAX ? UINT32_MAX : (uint32_t)o->gpu_layers, .checkpointing = o->checkpointing, .no_cache = o->no_cache, .all_logits = o->all_logits,
+        .static_cache = o->static_cache, .gpu_layers = o->gpu_layers > UINT32_MAX ? UINT32_MAX : (uint32_t)o->gpu_layers, .checkpointing = o->checkpointing, .no_cache = o->no_cache, .all_logits = o->all_logits,
         .accumulation = o->accumulation > UINT32_MAX ? UINT32_MAX : (uint32_t)o->accumulation};
     gpumem_status s;
 

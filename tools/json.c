@@ -109,6 +109,8 @@ static void put_inference(gpumem_text *t, const estimate *e)
     json_bool(t, "all_logits", e->request->all_logits);
     json_string(t, "engine", e->request->engine);
     json_string(t, "kv_dtype", e->request->cache_format);
+    if (e->request->static_cache)
+        json_u64(t, "static_cache", e->request->static_cache);
     if (e->request->gpu_layers)
         json_u64(t, "gpu_layers", e->request->gpu_layers);
 }

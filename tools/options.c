@@ -72,6 +72,7 @@ const option_info option_table[] = {
     {"implementation", "FORM", "fused|foreach|for-loop|torch", NULL, "method", "form of the optimizer's step", TRAINS, OPTION_TEXT, AT(implementation)},
     {"engine", "ID", NULL, "engine", "method", "what runs the model: transformers, ideal, vllm, llama.cpp", INFERS, OPTION_TEXT, AT(engine)},
     {"kv-dtype", "NAME", NULL, NULL, "method", "format of the cache, one that the engine has", INFERS, OPTION_TEXT, AT(cache_format)},
+    {"static-cache", "N", NULL, NULL, "method", "transformers: a StaticCache of N tokens, not one that grows", INFERS, OPTION_TOKENS, AT(static_cache)},
     {"gpu-layers", "N", NULL, NULL, "method", "llama.cpp: the last N layers are on the GPU, not the whole model", INFERS, OPTION_COUNT, AT(gpu_layers)},
     {"attention", "flash|eager|sdpa", "flash|eager|sdpa", NULL, "method", "default flash", SIZED, OPTION_TEXT, AT(attention)},
     {"activation", "ID", NULL, "activation", "method", "plugin that says what operators keep", SIZED, OPTION_TEXT, AT(activation)},

@@ -41,7 +41,7 @@ typedef struct options {
     verb verb;
     const char *model, *mode, *precision, *quantize, *optimizer, *implementation, *attention, *engine, *cache_format, *set, *activation, *freeze, *class_name, *like;
     const char *gpu, *memory, *kind, *search, *color, *weights;
-    uint64_t batch, tokens, accumulation, gpu_layers; /* 0: not given */
+    uint64_t batch, tokens, accumulation, gpu_layers, static_cache; /* 0: not given */
     bool checkpointing, no_cache, all_logits, json, explain, timeline, svg, quiet, check, ascii, sources, keys, tensors, checkpoint, compare, full, offline, help, version;
     struct progress *progress; /* of what is fetched; main() has it */
     const char *word[2]; /* of verbs that take words instead of a model */

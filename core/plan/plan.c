@@ -176,6 +176,8 @@ static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
     ahead = cache ? gm_value_get(cache, "ahead") : NULL;
     p->plan->ahead = ahead ? (uint64_t)ahead->v.i : UINT64_MAX;
     offloads = gm_value_get(p->engine->root, "offloads");
+    if (r->static_cache && cache)
+        return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has a cache in pages, not a static one", p->engine->id);
     if (r->gpu_layers && !(offloads && offloads->v.b))
         return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has all layers on the GPU", p->engine->id);
     if (strcmp(gm_value_get(p->engine->root, "activations")->v.s, "chunk") == 0)
@@ -206,6 +208,8 @@ static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
         s = choose_engine(p, err);
     if (s == GPUMEM_OK && r->gpu_layers && p->engine == NULL)
         s = gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "layers on the GPU: only an engine can leave others on the host");
+    if (s == GPUMEM_OK && r->static_cache && (r->mode != GPUMEM_MODE_INFERENCE || r->no_cache))
+        s = gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "a static cache: there is no cache");
     if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
         s = choose(p, GPUMEM_KIND_ACTIVATION, r->activation, &p->activation, err);
     p->plan->complete = s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account;
@@ -726,6 +730,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->trains = p->needs_grad;
     w->rule = rule;
     w->rounding = plan->rounding;
+    w->fixed = plan->request.static_cache;
     w->note = note;
     w->nnote = sizeof note;
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |

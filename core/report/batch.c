@@ -30,7 +30,7 @@ typedef struct gm_answer { gpumem_model *model; gpumem_plan *plan; gpumem_config
 
 /* ---- keys ---- */
 
-enum { K_CONFIG, K_MODEL, K_CLASS, K_AUTO, K_MODE, K_PRECISION, K_ATTENTION, K_ENGINE, K_KV_DTYPE, K_GPU_LAYERS, K_OPTIMIZER, K_IMPLEMENTATION, K_BATCH, K_SEQ, K_CHECKPOINTING,
+enum { K_CONFIG, K_MODEL, K_CLASS, K_AUTO, K_MODE, K_PRECISION, K_ATTENTION, K_ENGINE, K_KV_DTYPE, K_STATIC_CACHE, K_GPU_LAYERS, K_OPTIMIZER, K_IMPLEMENTATION, K_BATCH, K_SEQ, K_CHECKPOINTING,
        K_ACCUMULATION, K_FREEZE, K_ALL_LOGITS, K_SET, K_LIKE, K_COUNT };
 static const struct { const char *name; unsigned types; const char *expected; } known[K_COUNT] = {
     [K_CONFIG] = {"config", GM_IS(GM_STRING) | GM_IS(GM_MAP), "a path or an object"},
@@ -42,6 +42,7 @@ static const struct { const char *name; unsigned types; const char *expected; } 
     [K_ATTENTION] = {"attention", GM_IS(GM_STRING), "a string"},
     [K_ENGINE] = {"engine", GM_IS(GM_STRING), "a string"},
     [K_KV_DTYPE] = {"kv_dtype", GM_IS(GM_STRING), "a string"},
+    [K_STATIC_CACHE] = {"static_cache", GM_IS(GM_INT), "an integer of 1 or more"},
     [K_GPU_LAYERS] = {"gpu_layers", GM_IS(GM_INT), "an integer of 1 or more"},
     [K_OPTIMIZER] = {"optimizer", GM_IS(GM_STRING), "a string"},
     [K_IMPLEMENTATION] = {"implementation", GM_IS(GM_STRING), "a string"},
@@ -174,6 +175,8 @@ static gpumem_status read_case(const gm_value *line, gm_case *c, gpumem_error *e
         (s = read_accumulation(at[K_ACCUMULATION], &c->request.accumulation, err)) != GPUMEM_OK ||
         (s = read_number(at[K_BATCH], "batch", &c->point.batch, err)) != GPUMEM_OK || (s = read_number(at[K_SEQ], "seq", &c->point.tokens, err)) != GPUMEM_OK)
         return s;
+    if ((s = read_number(at[K_STATIC_CACHE], "static_cache", &c->request.static_cache, err)) != GPUMEM_OK)
+        return s;
     if ((s = read_number(at[K_GPU_LAYERS], "gpu_layers", &layers, err)) != GPUMEM_OK)
         return s;
     c->request.gpu_layers = layers > UINT32_MAX ? UINT32_MAX : (uint32_t)layers;
@@ -275,7 +278,7 @@ static gpumem_status get_set(gpumem_batch *b, const char *name, const gpumem_set
 static gpumem_status get_plan(gpumem_batch *b, const gm_case *c, gm_answer *a, gpumem_error *err)
 {
     const gpumem_request *r = &c->request;
-    char flags[16];
+    char flags[24];
     gpumem_status s;
     if (!a->kept)
         return gpumem_plan_new(b->host, a->model, a->set, r, &a->plan, err);
@@ -292,7 +295,8 @@ static gpumem_status get_plan(gpumem_batch *b, const gm_case *c, gm_answer *a, g
     flags[1] = (char)('0' + (r->only.batch == 1) + 2 * (r->only.tokens == 1));
     memcpy(flags + 2, &r->accumulation, sizeof r->accumulation);
     memcpy(flags + 2 + sizeof r->accumulation, &r->gpu_layers, sizeof r->gpu_layers);
-    gpumem_text_put(&b->key, flags, 2 + sizeof r->accumulation + sizeof r->gpu_layers);
+    memcpy(flags + 2 + sizeof r->accumulation + sizeof r->gpu_layers, &r->static_cache, sizeof r->static_cache);
+    gpumem_text_put(&b->key, flags, 2 + sizeof r->accumulation + sizeof r->gpu_layers + sizeof r->static_cache);
     if (b->key.failed)
         return gm_no_memory(err);
     a->plan = gm_map_get(&b->plans, b->key.s, b->key.n);

@@ -122,6 +122,8 @@ struct gm_tape {
     uint32_t ncached, max_cached, at_cached;
     bool caching, decoding, last_only; /* last_only: logits of the last token alone */
     gm_ext past;                       /* tokens before those that run: a rule's `past` */
+    bool fixed;                        /* what is remembered is made once, for `limit` tokens */
+    gm_ext limit;
     gm_loop *loop;
     gm_list *list;
     uint32_t nloop, max_loop, nlist, max_list, looping, turning; /* looping, turning: one more than the loop that runs, forward and backward */

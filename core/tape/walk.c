@@ -726,6 +726,22 @@ static void decode(gm_walk *w)
     reached(w, GM_AT_DECODED);
 }
 
+/* Room for one more than the prefill has, at least. */
+static void fix_cache(gm_walk *w)
+{
+    gm_tape *t = &w->t;
+    uint32_t tokens = 0;
+    for (uint32_t i = 1; i < w->symbols.n; i++)
+        if (w->symbols.sym[i].op == GPUMEM_SYM_INPUT && strcmp(w->symbols.sym[i].name, "tokens") == 0)
+            tokens = i;
+    if (tokens == 0)
+        return;
+    t->fixed = true;
+    if (!gm_ext_derive(&w->symbols, GPUMEM_SYM_ADD, gm_ext_symbol(&w->symbols, 1, tokens), gm_ext_of(1), &t->limit) ||
+        !gm_ext_derive(&w->symbols, GPUMEM_SYM_MAX, t->limit, gm_ext_of(w->job->fixed), &t->limit))
+        gm_tape_fail(t, GPUMEM_ERANGE, "a size that cannot be computed");
+}
+
 static void forward_and_backward(gm_walk *w)
 {
     gm_tape *t = &w->t;
@@ -736,6 +752,8 @@ static void forward_and_backward(gm_walk *w)
     t->caching = w->job->flags & GM_WALK_CACHE && !(w->job->flags & GM_WALK_TRAIN);
     t->last_only = !(w->job->flags & (GM_WALK_ALL_LOGITS | GM_WALK_TRAIN));
     t->whole = (w->job->flags & GM_WALK_WHOLE) != 0;
+    if (t->caching && w->job->fixed)
+        fix_cache(w);
     run_sequence(w);
     if (t->failed)
         return;

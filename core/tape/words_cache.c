@@ -55,6 +55,45 @@ static uint32_t behind(gm_tape *t, uint32_t before, uint32_t x, int d)
     return y;
 }
 
+/* StaticLayer: made where it is first asked for, for `length` tokens, and written in place from then on. */
+static uint32_t fixed(gm_tape *t, uint32_t at, uint32_t x, int d, gm_ext length)
+{
+    gm_ext dim[GM_TV_DIMS];
+    uint32_t made;
+    if (t->cached[at].tv != GM_NONE)
+        return gm_tv_ref(t, t->cached[at].tv);
+    memcpy(dim, t->tv[x].dim, sizeof dim);
+    dim[d] = length;
+    made = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    mark(t, made);
+    t->cached[at].tv = made;
+    return gm_tv_ref(t, made);
+}
+
+/* StaticSlidingWindowLayer: a prefill attends to its own tokens; of later ones each rolls what is there. */
+static unsigned fixed_window(gm_tape *t, uint32_t first, const gm_arg *arg, int d, uint32_t *out)
+{
+    uint32_t rolled[2] = {GM_NONE, GM_NONE};
+    bool later = t->cached[first].tv != GM_NONE;
+    gm_ext length;
+    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_MIN, t->limit, arg[3].size, &length)) {
+        gm_tape_fail(t, GPUMEM_ERANGE, "a size that cannot be computed");
+        return 0;
+    }
+    for (uint32_t i = 0; i < 2; i++)
+        out[i] = fixed(t, first + i, arg[i].tv, d, length);
+    for (uint32_t i = 0; i < 2 && later; i++)
+        rolled[i] = gm_like(t, out[i]);
+    for (uint32_t i = 0; i < 2; i++) {
+        gm_tv_unref(t, rolled[i]);
+        if (!later) {
+            gm_tv_unref(t, out[i]);
+            out[i] = gm_tv_ref(t, arg[i].tv);
+        }
+    }
+    return 2;
+}
+
 /* remember(x, dim): x behind what is remembered already, in a new tensor, which is remembered from now on */
 WORD(remember)
 {
@@ -63,6 +102,10 @@ WORD(remember)
     UNUSED_WORD;
     if (c == NULL)
         return 0;
+    if (t->fixed) {
+        out[0] = fixed(t, at, arg[0].tv, gm_dim_at(t, arg[0].tv, &arg[1]), t->limit);
+        return out[0] != GM_NONE;
+    }
     before = c->tv;
     out[0] = behind(t, before, arg[0].tv, gm_dim_at(t, arg[0].tv, &arg[1]));
     if (out[0] == GM_NONE)
@@ -87,6 +130,8 @@ WORD(slide)
         mark(t, number);
         t->cached[first + 2].tv = number;
     }
+    if (t->fixed)
+        return fixed_window(t, first, arg, d, out);
     for (int i = 0; i < 2; i++) {
         before[i] = t->cached[first + (uint32_t)i].tv;
         out[i] = behind(t, before[i], arg[i].tv, d);

@@ -164,6 +164,42 @@ START_TEST(layers_on_the_host)
 }
 END_TEST
 
+static gpumem_result fixed_at(const char *json, uint64_t cells, uint64_t tokens)
+{
+    gpumem_model *model = model_of(json);
+    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .attention = "eager", .static_cache = cells};
+    gpumem_set *set = NULL;
+    gpumem_plan *plan = NULL;
+    gpumem_result result;
+    gpumem_error err = {0};
+    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &err), GPUMEM_OK);
+    ck_assert_msg(gpumem_plan_new(host, model, set, &r, &plan, &err) == GPUMEM_OK, "%s", error_text(&err));
+    ck_assert_msg(gpumem_plan_warning(plan) == NULL || *gpumem_plan_warning(plan) == 0, "%s", gpumem_plan_warning(plan));
+    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){1, tokens}, &result, &err), GPUMEM_OK);
+    gpumem_set_free(set);
+    drop(plan);
+    return result;
+}
+
+START_TEST(static_caches)
+{
+    static const char windows[] = "{\"model_type\":\"mistral\",\"hidden_size\":256,\"num_hidden_layers\":6,\"num_attention_heads\":8,\"num_key_value_heads\":2,"
+                                  "\"intermediate_size\":512,\"vocab_size\":1000,\"sliding_window\":128}";
+    static const char whole[] = "{\"model_type\":\"llama\",\"hidden_size\":256,\"num_hidden_layers\":6,\"num_attention_heads\":8,\"num_key_value_heads\":2,"
+                                "\"intermediate_size\":512,\"vocab_size\":1000}";
+    const uint64_t token = 6ull * 2 * 2 * 32 * 2; /* 6 layers, keys and values, 2 heads 32 wide */
+    /* for 4096 tokens at once, however few there are; for one more than there are at least */
+    ck_assert_uint_eq(fixed_at(whole, 4096, 100).cache, token * 4096);
+    ck_assert_uint_eq(fixed_at(whole, 4096, 1000).cache, token * 4096);
+    ck_assert_uint_eq(fixed_at(whole, 16, 1023).cache, token * 1024);
+    /* a window has no more than its tokens, and a number on the device */
+    ck_assert_uint_eq(fixed_at(windows, 4096, 1000).cache, token * 128 + 6 * 512);
+    ck_assert_uint_eq(fixed_at(windows, 64, 63).cache, token * 64 + 6 * 512);
+    /* one token more attends to all of it: scores of 8 heads, but keeps nothing */
+    ck_assert_uint_gt(fixed_at(whole, 4096, 100).phase[4], fixed_at(whole, 0, 100).phase[4] + 8 * 3996 * 2);
+}
+END_TEST
+
 #define TINY \
     "{\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":96,\"num_hidden_layers\":6,\"num_attention_heads\":4,\"num_key_value_heads\":2," \
     "\"vocab_size\":100}"
@@ -211,6 +247,7 @@ int main(void)
     tcase_add_test(c, layers_of_their_own);
     tcase_add_test(c, formats_and_pages);
     tcase_add_test(c, layers_on_the_host);
+    tcase_add_test(c, static_caches);
     tcase_add_test(c, most_is_what_brute_force_finds);
     return run_suite(s);
 }

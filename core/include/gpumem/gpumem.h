@@ -265,6 +265,8 @@ typedef struct gpumem_request { /* {0} and gpumem_request_init: what the set say
     const char *cache_format;          /* of the cache, one that the engine has; NULL: as activations */
     bool checkpointing, no_cache, all_logits;
     uint32_t accumulation;             /* micro-batches a step; 0: 1 */
+    uint64_t static_cache;             /* inference, where the engine makes the cache as it runs: it is made once, for so many tokens, or for those of the
+                                          point and one more where these are more; 0: it grows */
     uint32_t gpu_layers;               /* inference, where the engine can: the last so many layers are on the GPU, with more than there are what is behind them
                                           too; the input embeddings are not; 0: the whole model is */
     gpumem_point only;                 /* {0, 0}: the plan is for all points; else only for those with one sequence where this has one, and with one
