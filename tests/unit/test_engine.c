@@ -188,11 +188,11 @@ START_TEST(static_caches)
     static const char whole[] = "{\"model_type\":\"llama\",\"hidden_size\":256,\"num_hidden_layers\":6,\"num_attention_heads\":8,\"num_key_value_heads\":2,"
                                 "\"intermediate_size\":512,\"vocab_size\":1000}";
     const uint64_t token = 6ull * 2 * 2 * 32 * 2; /* 6 layers, keys and values, 2 heads 32 wide */
-    /* for 4096 tokens at once, however few there are; for one more than there are at least */
-    ck_assert_uint_eq(fixed_at(whole, 4096, 100).cache, token * 4096);
-    ck_assert_uint_eq(fixed_at(whole, 4096, 1000).cache, token * 4096);
-    ck_assert_uint_eq(fixed_at(whole, 16, 1023).cache, token * 1024);
-    /* a window has no more than its tokens, and a number on the device */
+    /* for 4096 tokens at once, however few there are; for one more than there are at least; and how many they are, a number on the device */
+    ck_assert_uint_eq(fixed_at(whole, 4096, 100).cache, token * 4096 + 6 * 512);
+    ck_assert_uint_eq(fixed_at(whole, 4096, 1000).cache, token * 4096 + 6 * 512);
+    ck_assert_uint_eq(fixed_at(whole, 16, 1023).cache, token * 1024 + 6 * 512);
+    /* a window has no more than its tokens */
     ck_assert_uint_eq(fixed_at(windows, 4096, 1000).cache, token * 128 + 6 * 512);
     ck_assert_uint_eq(fixed_at(windows, 64, 63).cache, token * 64 + 6 * 512);
     /* one token more attends to all of it: scores of 8 heads, but keeps nothing */
