@@ -106,7 +106,7 @@ START_TEST(small_inference)
     gpumem_error err = {0};
     ck_assert_msg(accuracy_run(&a, batch, ORACLE "/small_inference.jsonl", &err) == GPUMEM_OK, "%s", err.message);
     ck_assert_uint_eq(a.failed, 0);
-    ck_assert_uint_eq(a.rows, 36);
+    ck_assert_uint_eq(a.rows, 40);
     accuracy_free(&a);
 }
 END_TEST

@@ -82,6 +82,8 @@ START_TEST(layers_of_their_own)
                       2ull * 8 * 80 * 2 * 8192 + 2ull * 2560 * 3 * 2);
     /* Jamba: each eighth of 32 layers attends; the others have a convolution of 4 tokens and, in 32 bits, 16 numbers for each of 8192 channels */
     ck_assert_uint_eq(cache_of("{\"model_type\":\"jamba\"}", 8192), 4ull * 2 * 8 * 128 * 2 * 8192 + 28ull * (8192 * 4 * 2 + 8192 * 16 * 4));
+    /* T5: 6 layers of the decoder with 8 heads 64 wide, of its own tokens and of the encoder's, which are as many */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"t5\"}", 512), 6ull * 2 * 2 * 8 * 64 * 2 * 512);
     /* Falcon 7B: 71 heads share one of keys and one of values */
     ck_assert_uint_eq(cache_of("{\"model_type\":\"falcon\",\"hidden_size\":4544,\"num_attention_heads\":71,\"num_hidden_layers\":32,\"multi_query\":true}", 8192),
                       32ull * 2 * 1 * 64 * 2 * 8192);

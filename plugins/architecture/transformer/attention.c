@@ -47,6 +47,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
                               "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal) or t5 (so, with a bias)"),
     SIZE_OR_NULL("bias_buckets", "kinds of distances that it makes a bias for itself, relative_attention_bias; null: it does not"),
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
+    FLAG("context_cached", "false", "keys and values of the context are made in the first step and remembered (models/bart, encoder_attn)"),
 };
 
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
@@ -455,6 +456,33 @@ static uint32_t own_bias(const gpumem_args *args, const uint32_t *in, const atte
     return y;
 }
 
+/* EncoderDecoderCache, cross_attention_cache: made once, of all that the context has. */
+static void keep_context(gpumem_emit *e, uint32_t context, attention_spec *s)
+{
+    static const char *const names[] = {"context_keys", "context_values"};
+    gpumem_dim dim[4];
+    uint32_t in[2], out[2];
+    gpumem_op *op;
+    if (e->status != GPUMEM_OK || e->tensor[context].ndim != 3)
+        return;
+    dim[0] = e->tensor[context].dim[0];
+    dim[1] = extent(s->kv, GPUMEM_AXIS_KV_HEADS);
+    dim[2] = e->tensor[context].dim[1];
+    in[0] = s->k;
+    in[1] = s->v;
+    for (unsigned i = 0; i < 2; i++) {
+        dim[3] = extent(i ? s->value_dim : s->dim, GPUMEM_AXIS_HEAD_DIM);
+        gpumem_emit_tensor(e, names[i], GPUMEM_ROLE_CACHE, 0, GPUMEM_DTYPE_MODEL, 4, dim);
+        hold(e, in[i], GPUMEM_LIVES_USE);
+        out[i] = hold(e, gpumem_emit_same(e, names[i], in[i]), GPUMEM_LIVES_STEP);
+    }
+    op = gpumem_emit_op(e, GPUMEM_OP_CACHE, "context", "cache", 2, in, 2, out);
+    if (op)
+        op->attr[1] = (uint32_t)s->kv;
+    s->k = out[0];
+    s->v = out[1];
+}
+
 DESCRIBE(attention_describe)
 {
     attention_spec s;
@@ -505,6 +533,8 @@ DESCRIBE(attention_describe)
         if (op)
             op->attr[2] = is_word(s.scores, "wide");
     }
+    if (flag_of(args, ATTENTION_CONTEXT_CACHED) && in[3] != GPUMEM_NONE)
+        keep_context(e, in[3], &s);
     out[1] = own_bias(args, in, &s, e);
     y = attend(args, in[0], out[1], &s, e);
     if (s.gating == GATE_SOFTPLUS)
