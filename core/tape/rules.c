@@ -950,6 +950,10 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         out->type = GM_ARG_SIZE;
         out->size = x->t->past;
         return true;
+    case E_FIXED:
+        out->type = GM_ARG_SIZE;
+        out->size = x->t->fixed ? x->t->limit : gm_ext_of(0);
+        return true;
     case E_CACHING:
     case E_FIXED:
     case E_LAST_ONLY:
