@@ -950,11 +950,14 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         out->type = GM_ARG_SIZE;
         out->size = x->t->past;
         return true;
-    case E_CACHING:
     case E_FIXED:
+        out->type = GM_ARG_SIZE;
+        out->size = x->t->fixed ? x->t->limit : gm_ext_of(0);
+        return true;
+    case E_CACHING:
     case E_LAST_ONLY:
         out->type = GM_ARG_SIZE;
-        out->size = gm_ext_of(e.kind == E_CACHING ? x->t->caching : e.kind == E_FIXED ? x->t->fixed : x->t->last_only);
+        out->size = gm_ext_of(e.kind == E_CACHING ? x->t->caching : x->t->last_only);
         return true;
     case E_TRAINING:
     case E_AUTOCAST:

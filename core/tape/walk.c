@@ -559,6 +559,9 @@ static void make_ahead(gm_walk *w, uint32_t position)
             for (unsigned k = 0; k < 3 && k < o->nin && o->kind == GPUMEM_OP_ATTENTION; k++)
                 if (tv[k] != GM_NONE)
                     heads_first(&t->tv[tv[k]], o->attr[k ? 1 : 0]);
+            for (unsigned k = 1; k < 3 && k < o->nin && o->kind == GPUMEM_OP_ATTENTION && t->fixed && o->attr[5] && !o->attr[4]; k++)
+                if (tv[k] != GM_NONE) /* what is remembered is as long as it will be */
+                    t->tv[tv[k]].dim[t->tv[tv[k]].ndim - 2] = t->limit;
             for (unsigned k = 0; k < o->nout; k++)
                 describe(w, in[o->nin + k], &meta[k]);
             t->label = i;
