@@ -34,6 +34,7 @@ typedef struct gm_planner {
     uint16_t *master, *stepped; /* by tensor: format of the copy that the optimizer steps, or UNSET; of what it steps */
     bool gathers;               /* gradients, in a buffer: there are copies */
     uint8_t *needs_grad;
+    bool unread; /* a tower that nothing reads would train */
     uint32_t *times;
     gpumem_job job;
     gm_folder folder;
@@ -685,20 +686,21 @@ static uint32_t autocast(const gm_planner *p, const gpumem_description *d)
     return d->nop && i < d->ntensor && p->format[p->compute[0]].part[0].bits < p->format[p->active[i]].part[0].bits ? p->compute[0] : GPUMEM_NONE;
 }
 
-/* A weight that no operator has, or no rule reads, gets no gradient, and no optimizer's state. */
-static void drop_unread(gm_planner *p, const gm_walk_job *w)
+/* A weight that the loss does not depend on gets no gradient, and no optimizer's state. */
+static gpumem_status drop_unread(gm_planner *p, const gm_walk_job *w, gpumem_error *err)
 {
     const gpumem_description *d = w->d;
-    uint8_t *use = gm_arena_zero(p->arena, d->ntensor + 1u, 1); /* bits: an operand, read */
-    for (uint32_t i = 0; use && i < d->nop; i++)
-        for (unsigned k = 0; k < d->op[i].nin; k++) {
-            uint32_t in = d->operand[d->op[i].operand + k];
-            if (in != GPUMEM_NONE)
-                use[d->tensor[in].storage == GPUMEM_NONE ? in : d->tensor[in].storage] |= gm_rules_read(w->rules, w->rule[i], k) ? 3 : 1;
-        }
-    for (uint32_t i = 0; use && i < d->ntensor; i++)
-        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && use[i] != 3)
+    uint8_t *reached = gm_arena_zero(p->arena, d->ntensor + 1u, 1), *port = gm_arena_zero(p->arena, d->nportname + 1u, 1);
+    if (reached == NULL || port == NULL)
+        return gm_no_memory(err);
+    if (!gm_reach(d, w, reached, port))
+        return GPUMEM_OK;
+    for (uint32_t i = 0; i < d->ntensor; i++)
+        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && !reached[i]) {
+            p->unread |= p->needs_grad[i] && d->tensor[i].part == GPUMEM_PART_TOWER;
             p->needs_grad[i] = 0;
+        }
+    return GPUMEM_OK;
 }
 
 unsigned gm_plan_walk_of(const gpumem_plan *plan, uint64_t batch, uint64_t tokens)
@@ -738,7 +740,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
                (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
     s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER ? "eager" : "flash", rule, &own);
     if (s == GPUMEM_OK)
-        drop_unread(p, w);
+        s = drop_unread(p, w, &own);
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
         gm_symbols symbols;
         const gpumem_point *only = &plan->request.only;
@@ -767,6 +769,8 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->note = NULL;
     if (*note)
         snprintf(plan->warning, sizeof plan->warning, "what is kept is only described: %s", note);
+    else if (p->unread)
+        snprintf(plan->warning, sizeof plan->warning, "tokens alone: towers of images and sound do not run, and have no gradients and no states");
     plan->complete = true;
     return GPUMEM_OK;
 }

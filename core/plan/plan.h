@@ -53,6 +53,8 @@ struct gpumem_plan {
 
 unsigned gm_plan_walk_of(const gpumem_plan *plan, uint64_t batch, uint64_t tokens);
 /* Bytes of one part of a format for so many rows and columns, rounded up to `rounding`; nonzero on overflow. */
+/* By tensor: does the loss depend on it (or on its bytes)?  Both arrays zeroed: of ntensor, of nportname.  False: there is no loss. */
+bool gm_reach(const gpumem_description *d, const gm_walk_job *w, uint8_t *tensor, uint8_t *port);
 int gm_part_bytes(const gpumem_format_part *part, gpumem_count rows, gpumem_count cols, const uint64_t *symbol, uint32_t rounding, uint64_t *out);
 
 /* Folding: claims become lines (a part, and its labels as details), folds and records. */

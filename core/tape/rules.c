@@ -430,6 +430,8 @@ static bool parse_statement(parser *p)
             if (st.nnames == GM_WORD_OUTS)
                 return wrong(p, "too many names") != GM_NONE;
             st.name[st.nnames++] = (uint16_t)slot;
+            if (!dropped)
+                p->rule->read |= UINT64_C(1) << slot;
         } while (take(p, ","));
     } else {
         unsigned k = 0;
