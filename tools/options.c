@@ -82,7 +82,7 @@ const option_info option_table[] = {
     {"gpu", "KEY[xN]", NULL, "gpu", "hardware", "does it fit? a card, or several", SIZED, OPTION_TEXT, AT(gpu)},
     {"memory", "SIZE", NULL, NULL, "hardware", "the same for a size: 80GB, 80GiB, 81559MiB", SIZED, OPTION_TEXT, AT(memory)},
 
-    {"kind", "KIND", "architecture|precision|optimizer|activation|family|gpu|set", NULL, "choice", "plugins of this kind", V(PLUGIN), OPTION_TEXT, AT(kind)},
+    {"kind", "KIND", "architecture|precision|optimizer|activation|engine|family|gpu|set", NULL, "choice", "plugins of this kind", V(PLUGIN), OPTION_TEXT, AT(kind)},
     {"search", "TEXT", NULL, NULL, "choice", "GPUs with this in key, name or alias", V(GPUS), OPTION_TEXT, AT(search)},
     {"sources", NULL, NULL, NULL, "choice", "how well each GPU's memory is known", V(GPUS), OPTION_SWITCH, AT(sources)},
 

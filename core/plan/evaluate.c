@@ -155,7 +155,7 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
 /* A plan may be made for one batch and one number of tokens only: gpumem_request.only. */
 static bool made_for(const gpumem_plan *plan, const gpumem_point *point)
 {
-    return plan->walk.rules == NULL || !plan->complete || plan->chunk || plan->peaks[(point->batch == 1) + 2 * (point->tokens == 1)];
+    return plan->walk.rules == NULL || !plan->complete || plan->chunk || plan->peaks[gm_plan_walk_of(plan, point->batch, point->tokens)];
 }
 
 /* Windows have room for what runs at once too, in whole pages. */
@@ -168,7 +168,7 @@ static void widen(const gpumem_plan *plan, uint64_t *v)
         if (s->op != GPUMEM_SYM_MIN || s->b || d->sym[s->a].op != GPUMEM_SYM_INPUT)
             continue;
         cells = (s->k + plan->ahead + plan->block - 1) / plan->block * plan->block;
-        v[i] = v[s->a] < cells ? v[s->a] : cells;
+        v[i] = (v[s->a] < cells ? v[s->a] : cells) + (uint64_t)plan->spare * plan->block;
     }
 }
 

@@ -161,7 +161,7 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
 static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
 {
     gpumem_request *r = &p->plan->request;
-    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *offloads;
+    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *spare, *offloads;
     const char *id = r->engine ? r->engine : own && p->set->engine.otherwise ? own->v.s : p->set->engine.otherwise;
     gpumem_status s;
     if (id == NULL) {
@@ -176,6 +176,8 @@ static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
     p->plan->block = cache ? (uint32_t)gm_value_get(cache, "block")->v.i : 0;
     ahead = cache ? gm_value_get(cache, "ahead") : NULL;
     p->plan->ahead = ahead ? (uint64_t)ahead->v.i : UINT64_MAX;
+    spare = cache ? gm_value_get(cache, "spare") : NULL;
+    p->plan->spare = spare ? (uint32_t)spare->v.i : 0;
     offloads = gm_value_get(p->engine->root, "offloads");
     if (r->static_cache && cache)
         return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has a cache in pages, not a static one", p->engine->id);

@@ -582,9 +582,9 @@ static gpumem_status check_step(const reader *r)
 static gpumem_status check_engine(const reader *r)
 {
     static const char *const ways[] = {"walk", "chunk", "none"};
-    static const gm_field field[] = {{"block", GM_IS(GM_INT), true}, {"ahead", GM_IS(GM_INT), false}};
+    static const gm_field field[] = {{"block", GM_IS(GM_INT), true}, {"ahead", GM_IS(GM_INT), false}, {"spare", GM_IS(GM_INT), false}};
     const gm_value *way = gm_value_get(r->root, "activations"), *chunk = gm_value_get(r->root, "chunk"), *cache = gm_value_get(r->root, "cache"),
-                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *block, *ahead;
+                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *block, *ahead, *spare;
     gpumem_status status;
     double u;
     if (r->out->kind != GPUMEM_KIND_ENGINE)
@@ -603,6 +603,9 @@ static gpumem_status check_engine(const reader *r)
     ahead = cache ? gm_value_get(cache, "ahead") : NULL;
     if (ahead && (ahead->v.i < 0 || ahead->v.i > 1 << 20))
         return gm_value_bad(r->file, "cache.ahead", ahead, r->err, "expected 0 to %d tokens", 1 << 20);
+    spare = cache ? gm_value_get(cache, "spare") : NULL;
+    if (spare && (spare->v.i < 0 || spare->v.i > 1 << 10 || !ahead))
+        return gm_value_bad(r->file, "cache.spare", spare, r->err, ahead ? "expected 0 to %d pages" : "spare pages are those of windows: expected 'ahead' too", 1 << 10);
     for (uint32_t i = 0; runtime && i < runtime->n; i++)
         if (runtime->v.map[i].value.type != GM_INT || runtime->v.map[i].value.v.i < 0)
             return gm_value_bad(r->file, "runtime", &runtime->v.map[i].value, r->err, "expected bytes");

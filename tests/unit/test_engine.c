@@ -40,6 +40,10 @@ static uint64_t cache_of(const char *json, uint64_t tokens) { return cache_in(js
     "{\"model_type\":\"qwen3\",\"hidden_size\":2560,\"num_hidden_layers\":36,\"num_attention_heads\":32,\"num_key_value_heads\":8,\"head_dim\":128," \
     "\"intermediate_size\":9728,\"vocab_size\":151936,\"tie_word_embeddings\":true}"
 
+#define GEMMA3_27B \
+    "{\"model_type\":\"gemma3_text\",\"hidden_size\":5376,\"num_hidden_layers\":62,\"num_attention_heads\":32,\"num_key_value_heads\":16," \
+    "\"head_dim\":128,\"intermediate_size\":21504,\"sliding_window\":1024}"
+
 START_TEST(known_traps)
 {
     /* a head is not hidden / heads wide: 2 x 8 heads x 128 x 2 bytes, 36 layers: 1.125 GiB */
@@ -47,8 +51,7 @@ START_TEST(known_traps)
     /* a latent of 512 and a rotated key of 64 in each of 61 layers: 0.536 GiB */
     ck_assert_uint_eq(cache_of("{\"model_type\":\"deepseek_v3\"}", 8192), 61ull * (512 + 64) * 2 * 8192);
     /* Gemma 3 27B: each sixth of 62 layers sees all, the others 1,024 tokens: 10.4 GiB at 131,072 */
-    ck_assert_uint_eq(cache_of("{\"model_type\":\"gemma3_text\",\"hidden_size\":5376,\"num_hidden_layers\":62,\"num_attention_heads\":32,\"num_key_value_heads\":16,"
-                               "\"head_dim\":128,\"intermediate_size\":21504,\"sliding_window\":1024}", 131072),
+    ck_assert_uint_eq(cache_of(GEMMA3_27B, 131072),
                       2ull * 16 * 128 * 2 * (10ull * 131072 + 52ull * 1024));
     /* one full layer in four, the others with states: convolution [8192, 4] in 16 bits, recurrence [32, 128, 128] in 32 */
     ck_assert_uint_eq(cache_of("{\"model_type\":\"qwen3_next\"}", 8192), 12ull * 2 * 2 * 256 * 2 * 8192 + 36ull * (8192 * 4 * 2 + 32 * 128 * 128 * 4));
@@ -104,6 +107,9 @@ START_TEST(formats_and_pages)
     ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8192, "ideal", "q8_0"), elements * 8192 / 32 * 34);
     ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8192, "llama.cpp", "q4_0"), elements * 8192 / 32 * 18);
     ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8193, "vllm", NULL), elements * 2 * 8208); /* pages of 16 */
+    /* windows of 1,024 in 52 of 62 layers: pages for min(1023 + 8192, tokens), and one more (v1/kv_cache_interface.py, SlidingWindowSpec) */
+    ck_assert_uint_eq(cache_in(GEMMA3_27B, 1, 131072, "vllm", NULL), 2ull * 16 * 128 * 2 * (10ull * 131072 + 52ull * 577 * 16));
+    ck_assert_uint_eq(cache_in(GEMMA3_27B, 1, 100, "vllm", NULL), 2ull * 16 * 128 * 2 * (10ull * 112 + 52ull * 128));
     ck_assert_uint_eq(cache_in(QWEN3_4B, 1, 8193, "llama.cpp", NULL), elements * 2 * 8448); /* cells of 256 */
     ck_assert_ptr_null(plan_of(QWEN3_4B, "vllm", "q4_0", &err));
     ck_assert_int_eq(err.status, GPUMEM_EUNSUP);
@@ -216,7 +222,7 @@ static uint64_t total(const gpumem_plan *plan, uint64_t batch, uint64_t tokens)
 /* As far as a walk from one on goes. */
 START_TEST(most_is_what_brute_force_finds)
 {
-    static const char *const engines[] = {"transformers", "ideal", "vllm", "llama.cpp"};
+    static const char *const engines[] = {"transformers", "ideal", "vllm", "vllm-0.17", "llama.cpp"};
     for (size_t k = 0; k < sizeof engines / sizeof *engines; k++) {
         gpumem_error err = {0};
         gpumem_plan *plan = plan_of(TINY, engines[k], NULL, &err);
