@@ -311,7 +311,7 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
     {"gpumem plugin show adamww", 2, NULL},
     {"gpumem plugin list adamw", 2, NULL},
     {"gpumem plugin list --kind optimiser", 2, "error: --kind: 'optimiser' is not one of architecture, precision, optimizer,\n"
-                                               "       activation, family, gpu, set\n  tip: did you mean optimizer?\n"},
+                                               "       activation, engine, family, gpu, set\n  tip: did you mean optimizer?\n"},
     {"gpumem gpus --search zzzz", 2, "error: no GPU has 'zzzz' in its key, name or aliases\n"},
     {"gpumem completion tcsh", 2, "error: gpumem completion: 'tcsh' is not one of bash, zsh, fish\n"},
     {"gpumem help nothing", 2, "error: no command 'nothing'; gpumem --help lists them\n"},
