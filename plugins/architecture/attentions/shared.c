@@ -7,8 +7,9 @@ const gpumem_paramdef shared_keys_params[SHARED_N] = {
     SIZE("head_dim", NULL, "width of a head"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
     FLAG("o_bias", "false", "the output matrix has a bias"),
-    WORD("norm_style", "'llama'", "of the norms of q and k: llama or gemma"),
+    WORD("norm_style", "'llama'", "of the norms of q and k: " RMS_STYLE_NAMES),
     FLAG("value_is_key", "false", "there is no v_proj: values are the keys before their norm"),
+    FLAG("value_first", "false", "values are projected before keys are normed (models/gemma4)"),
     SIZE_OR_NULL("window", "tokens that a token sees; null: all before it"),
     FLAG("causal", "true", "do tokens see only those before them"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
@@ -16,8 +17,7 @@ const gpumem_paramdef shared_keys_params[SHARED_N] = {
 
 DESCRIBE(shared_keys_describe)
 {
-    static const char *const styles[] = {"llama", "gemma", NULL};
-    const char *style = word_of(args, SHARED_NORM_STYLE, styles);
+    const char *style = rms_style_of(args, SHARED_NORM_STYLE);
     unsigned bias = flag_of(args, SHARED_QKV_BIAS) ? LINEAR_BIAS : 0;
     uint32_t q, k = in[3], v = in[4];
     attend_spec s;
@@ -28,21 +28,25 @@ DESCRIBE(shared_keys_describe)
     s.causal = flag_of(args, SHARED_CAUSAL);
     s.dropout = probability_of(args, SHARED_DROPOUT);
     if (style == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is neither llama nor gemma");
+        return gpumem_because(args, GPUMEM_EINVAL, "norm_style is none of " RMS_STYLE_NAMES);
     if (s.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
     q = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, bias);
     q = norm_heads(e, "q_norm", q, s.heads, s.dim, style);
-    rotate(e, in + 1, "half", s.dim, &q, NULL);
+    rotate(e, in + 1, "alone", s.dim, &q, NULL);
     if (k == GPUMEM_NONE || v == GPUMEM_NONE) {
         k = matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
-        v = flag_of(args, SHARED_VALUE_IS_KEY) ? k : matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
+        if (flag_of(args, SHARED_VALUE_FIRST))
+            v = flag_of(args, SHARED_VALUE_IS_KEY) ? k : matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
         k = norm_heads(e, "k_norm", k, s.kv, s.dim, style);
-        rotate(e, in + 1, "half", s.dim, &k, NULL);
+        rotate(e, in + 1, "alone", s.dim, &k, NULL);
+        if (!flag_of(args, SHARED_VALUE_FIRST))
+            v = matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
         v = norm_heads(e, NULL, v, s.kv, s.dim, style);
         if (s.causal) {
             cache(e, "keys", in[0], s.kv, s.dim, s.window);
             cache(e, "values", in[0], s.kv, s.dim, s.window);
+            append_cache(e, &k, &v, s.kv, s.window);
         }
     }
     out[1] = k;

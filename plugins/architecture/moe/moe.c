@@ -5,7 +5,7 @@
 enum {
     EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_AS_TOKENS, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
     ROUTER_SCALED, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
-    CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, RESULT_BIAS, NPARAM
+    CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, RESULT_BIAS, EXPERT_SCALE, NPARAM
 };
 
 static const gpumem_paramdef params[NPARAM] = {
@@ -41,6 +41,7 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("shared_gate", "false", "the shared expert is weighted by a sigmoid"),
     FLAG("shared_first", "false", "the shared expert runs before the router"),
     FLAG("moe_bias", "false", "a bias is added to the result (models/jetmoe)"),
+    FLAG("expert_scale", "false", "weights of the chosen experts are multiplied by one number for each expert, expert_scale (models/gemma4)"),
 };
 
 typedef struct moe_spec {
@@ -105,6 +106,21 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
         op->attr[6] = (uint32_t)flag_of(args, ROUTER_SCALED);
         op->attr[7] = flag_of(args, ROUTER_FP32) ? 1 : flag_of(args, ROUTER_AS_TOKENS) ? 2 : 0;
     }
+}
+
+/* Gemma4TextRouter: weights * per_expert_scale[indices] */
+static uint32_t scale_by_expert(const moe_spec *s, const uint32_t *chosen, gpumem_emit *e)
+{
+    uint32_t in[3], y, rule = gpumem_emit_string(e, "w i s\n  y = mul(w, pick(s, i))\n  return y\n");
+    gpumem_op *op;
+    in[0] = chosen[0];
+    in[1] = chosen[1];
+    in[2] = gpumem_emit_weight(e, "expert_scale", GPUMEM_FAMILY_OTHER, s->choices, NO_DIM);
+    y = step(e, gpumem_emit_same(e, "scaled_weights", chosen[0]));
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "expert_scale", 3, in, 1, &y);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return y;
 }
 
 /* A matrix of every expert, from the width `in` to `out`. */
@@ -258,6 +274,8 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     chosen[1] = in[3];
     if (in[2] == GPUMEM_NONE || in[3] == GPUMEM_NONE)
         route(args, &s, tokens, chosen, e);
+    if (flag_of(args, EXPERT_SCALE))
+        chosen[0] = scale_by_expert(&s, chosen, e);
     y = s.every ? all_of_them(args, &s, x, chosen, e) : routed(args, &s, x, chosen, e);
     if (flag_of(args, ROUTED_SCALED)) {
         uint32_t scaled = gpumem_emit_same(e, "scaled", y);

@@ -23,13 +23,14 @@ enum { MLP_INTERMEDIATE, MLP_ACT, MLP_GATED, MLP_FUSED, MLP_CONV1D, MLP_BIAS, ML
 enum { HEAD_VOCAB, HEAD_BIAS, HEAD_N };
 enum { LOSS_STYLE, LOSS_N };
 enum { OFFSET_NAME, OFFSET_WIDTH, OFFSET_TRAINS, OFFSET_N };
+enum { GAIN_NAME, GAIN_N };
 enum { IDLE_HIDDEN, IDLE_HEADS, IDLE_HEAD_DIM, IDLE_CONTEXT, IDLE_QKV_BIAS, IDLE_K_BIAS, IDLE_O_BIAS, IDLE_N };
 enum { RELBIAS_HEADS, RELBIAS_BUCKETS, RELBIAS_N };
 enum { POOLER_WIDTH, POOLER_ACT, POOLER_N };
 enum { ACTIVATE_ACT, ACTIVATE_N };
 
 extern const gpumem_paramdef embed_params[EMBED_N], position_params[POSITION_N], cossin_params[COSSIN_N],
-    slopes_params[SLOPES_N], rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
+    slopes_params[SLOPES_N], gain_params[GAIN_N], rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
     mlp_params[MLP_N], head_params[HEAD_N], loss_params[LOSS_N], offset_params[OFFSET_N], idle_params[IDLE_N], relbias_params[RELBIAS_N], pooler_params[POOLER_N], activate_params[ACTIVATE_N];
 
 DESCRIBE(embed_describe);
@@ -42,6 +43,7 @@ DESCRIBE(layernorm_describe);
 DESCRIBE(linear_describe);
 DESCRIBE(weights_describe);
 DESCRIBE(buffer_describe);
+DESCRIBE(gain_describe);
 DESCRIBE(attention_describe);
 DESCRIBE(mlp_describe);
 DESCRIBE(head_describe);

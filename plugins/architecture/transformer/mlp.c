@@ -60,6 +60,24 @@ DESCRIBE(buffer_describe)
     return (gpumem_status)e->status;
 }
 
+const gpumem_paramdef gain_params[GAIN_N] = {
+    WORD("gain_name", NULL, "its name"),
+};
+
+/* models/gemma4, Gemma4TextDecoderLayer: hidden_states *= self.layer_scalar */
+DESCRIBE(gain_describe)
+{
+    const gpumem_dim one = extent(1, GPUMEM_AXIS_NONE);
+    uint32_t scalar = gpumem_emit_tensor(e, args->param[GAIN_NAME].v.s, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 1, &one), rule;
+    gpumem_op *op;
+    out[0] = hold(e, view_of(e, gpumem_emit_same(e, "gained", in[0]), in[0]), GPUMEM_LIVES_BLOCK);
+    op = operate(e, GPUMEM_OP_OTHER, NULL, "gain", in[0], scalar, out[0]);
+    rule = gpumem_emit_string(e, "x s\n  y = scaled_in_place(x)\n  return y\n");
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return (gpumem_status)e->status;
+}
+
 const gpumem_paramdef mlp_params[MLP_N] = {
     SIZE("intermediate", NULL, "width between its matrices"),
     WORD("act", NULL, "activation function, as transformers/activations.py names it"),
