@@ -862,8 +862,11 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
         if (!size_at(x, e.arg[0], &a) || !size_at(x, e.arg[1], &b))
             return false;
         out->type = GM_ARG_SIZE;
-        if (gm_ext_derive(x->t->symbols, e.op, a, b, &out->size))
+        if (gm_ext_derive(x->t->symbols, e.op, a, b, &out->size)) {
+            if (e.op == GPUMEM_SYM_CEILDIV)
+                gm_turns_noted(x->t, out->size);
             return true;
+        }
         failed(x, "a size that cannot be computed");
         return false;
     case E_DESCRIBED:

@@ -174,6 +174,17 @@ static void flush(gm_tape *t)
     t->rising = false;
 }
 
+void gm_turns_noted(gm_tape *t, gm_ext n)
+{
+    if (n.num == 1 && n.sym[0] && !n.sym[1]) {
+        const gpumem_symbol *s = &t->symbols->sym[n.sym[0]];
+        if (s->op == GPUMEM_SYM_CEILDIV && s->b == 0 && t->symbols->sym[s->a].op == GPUMEM_SYM_INPUT && (t->symbols->looped == 0 || s->k < t->symbols->chunk)) {
+            t->symbols->looped = s->a;
+            t->symbols->chunk = s->k;
+        }
+    }
+}
+
 uint32_t gm_loop_new(gm_tape *t, gm_ext n)
 {
     gm_loop *now;
@@ -186,13 +197,7 @@ uint32_t gm_loop_new(gm_tape *t, gm_ext n)
     now = &t->loop[t->nloop];
     memset(now, 0, sizeof *now);
     now->n = n;
-    if (n.num == 1 && n.sym[0] && !n.sym[1]) {
-        const gpumem_symbol *s = &t->symbols->sym[n.sym[0]];
-        if (s->op == GPUMEM_SYM_CEILDIV && s->b == 0 && t->symbols->sym[s->a].op == GPUMEM_SYM_INPUT && (t->symbols->looped == 0 || s->k < t->symbols->chunk)) {
-            t->symbols->looped = s->a;
-            t->symbols->chunk = s->k;
-        }
-    }
+    gm_turns_noted(t, n);
     return t->nloop++;
 }
 

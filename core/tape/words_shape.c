@@ -441,6 +441,39 @@ WORD(pad)
     return out[0] != GM_NONE;
 }
 
+/* Does a tensor of four dimensions have them in the order 1, 3, 2, 0 in memory?  c10/core/MemoryFormat.h, is_channels_last_strides_2d. */
+static bool channels_last(const gm_tv *x)
+{
+    static const unsigned order[] = {1, 3, 2, 0};
+    gm_ext least = gm_ext_of(0);
+    if (x->ndim != 4 || x->stride[1].num == 0)
+        return false;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned d = order[i];
+        int c = gm_ext_compare(x->stride[d], least);
+        if ((c != 0 && c != 1) || (d == 0 && gm_ext_same(least, x->stride[1])))
+            return false;
+        if (!gm_ext_mul(x->stride[d], x->dim[d], &least))
+            return false;
+    }
+    return true;
+}
+
+/* constant_pad_nd: what is new has the memory format that x suggests */
+static uint32_t padded_new(gm_tape *t, uint32_t x, const gm_ext *dim)
+{
+    static const unsigned order[] = {1, 3, 2, 0};
+    gm_ext stride[GM_TV_DIMS], step = gm_ext_of(1);
+    if (!channels_last(&t->tv[x]))
+        return gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    for (unsigned i = 0; i < 4; i++) {
+        stride[order[i]] = step;
+        if (!gm_ext_mul(step, dim[order[i]], &step))
+            return gm_tape_fail(t, GPUMEM_EINVAL, "a size that cannot be computed");
+    }
+    return gm_tv_strided(t, 4, dim, stride, t->tv[x].dtype);
+}
+
 /* padded(x, size, dim): the same, to a size */
 WORD(padded)
 {
@@ -452,7 +485,7 @@ WORD(padded)
     dim[d] = arg[1].size;
     if (node != GM_NONE && node < t->nnode)
         t->node[node].a = d;
-    out[0] = gm_ext_same(dim[d], t->tv[x].dim[d]) ? gm_like(t, x) : gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype); /* a clone where nothing is added */
+    out[0] = gm_ext_same(dim[d], t->tv[x].dim[d]) ? gm_like(t, x) : padded_new(t, x, dim); /* a clone where nothing is added */
     gm_node_output(t, node, out[0], 0);
     return out[0] != GM_NONE;
 }

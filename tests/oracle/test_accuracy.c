@@ -88,7 +88,7 @@ END_TEST
 /* Modes, optimizers, sizes and activation functions drawn at random, after the rules were written. */
 START_TEST(sampled)
 {
-    accuracy a = of_table(ORACLE "/sampled.jsonl", true, none, 104);
+    accuracy a = of_table(ORACLE "/sampled.jsonl", true, none, 110);
     accuracy_free(&a);
     a = of_table(ORACLE "/sampled_inference.jsonl", false, differs, 25);
     accuracy_free(&a);
