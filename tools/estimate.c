@@ -89,7 +89,7 @@ static gpumem_status make_plan(estimate *e, gpumem_error *err)
     gpumem_status s;
 
     if (e->training || (!o->gpu && !o->memory))
-        r.only = (gpumem_point){o->batch ? o->batch : 1, o->tokens ? o->tokens : 2};
+        r.only = (gpumem_point){o->batch ? o->batch : 1, o->tokens};
     s = gpumem_plan_new(e->host, e->model, e->set, &r, &e->plan, err);
 
     if (s != GPUMEM_OK)

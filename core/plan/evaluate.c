@@ -153,7 +153,7 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
 }
 
 /* A plan may be made for one batch and one number of tokens only: gpumem_request.only. */
-static bool made_for(const gpumem_plan *plan, const gpumem_point *point)
+bool gm_plan_made_for(const gpumem_plan *plan, const gpumem_point *point)
 {
     return plan->walk.rules == NULL || !plan->complete || plan->chunk || plan->peaks[gm_plan_walk_of(plan, point->batch, point->tokens)];
 }
@@ -204,7 +204,7 @@ gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *
         bad = bad || gm_add_u64(add, peak, &add) || add_fold(&plan->fold[i], add, &s);
     }
     bad = bad || add_lines(plan, &s, out) || add_peaks(plan, point, out);
-    if (!bad && !made_for(plan, point))
+    if (!bad && !gm_plan_made_for(plan, point))
         return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "the plan was made for other points than batch %llu and %llu tokens: see request.only",
                        (unsigned long long)point->batch, (unsigned long long)point->tokens);
     if (bad)

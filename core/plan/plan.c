@@ -724,6 +724,8 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     gpumem_status s = GPUMEM_OK;
     if (rule == NULL)
         return gm_no_memory(err);
+    if (plan->request.only.batch && !plan->request.only.tokens)
+        gpumem_plan_defaults(plan, &plan->request.only);
     w->d = d;
     w->format = p->format;
     w->nformat = p->nformat;

@@ -52,6 +52,7 @@ struct gpumem_plan {
     uint32_t nused;
 };
 
+bool gm_plan_made_for(const gpumem_plan *plan, const gpumem_point *point);
 unsigned gm_plan_walk_of(const gpumem_plan *plan, uint64_t batch, uint64_t tokens);
 /* Bytes of one part of a format for so many rows and columns, rounded up to `rounding`; nonzero on overflow. */
 /* By tensor: does the loss depend on it (or on its bytes)?  Both arrays zeroed: of ntensor, of nportname.  False: there is no loss. */

@@ -2,6 +2,7 @@
 #include "base/map.h"
 #include "base/near.h"
 #include "model/config.h"
+#include "plan/plan.h"
 #include "plugin/set.h"
 #include "text/json.h"
 #include <stdio.h>
@@ -180,7 +181,7 @@ static gpumem_status read_case(const gm_value *line, gm_case *c, gpumem_error *e
     if ((s = read_number(at[K_GPU_LAYERS], "gpu_layers", &layers, err)) != GPUMEM_OK)
         return s;
     c->request.gpu_layers = layers > UINT32_MAX ? UINT32_MAX : (uint32_t)layers;
-    c->request.only = (gpumem_point){c->point.batch ? c->point.batch : 1, c->point.tokens ? c->point.tokens : 2};
+    c->request.only = (gpumem_point){c->point.batch ? c->point.batch : 1, c->point.tokens};
     return GPUMEM_OK;
 }
 
@@ -300,8 +301,17 @@ static gpumem_status get_plan(gpumem_batch *b, const gm_case *c, gm_answer *a, g
     if (b->key.failed)
         return gm_no_memory(err);
     a->plan = gm_map_get(&b->plans, b->key.s, b->key.n);
-    if (a->plan)
-        return GPUMEM_OK;
+    if (a->plan) {
+        gpumem_point point = c->point;
+        gpumem_plan_defaults(a->plan, &point);
+        if (gm_plan_made_for(a->plan, &point))
+            return GPUMEM_OK;
+        gpumem_text_put(&b->key, (const char *)&point.tokens, sizeof point.tokens); /* another number of turns of the model's loops: a plan of its own */
+        if (b->key.failed)
+            return gm_no_memory(err);
+        if ((a->plan = gm_map_get(&b->plans, b->key.s, b->key.n)) != NULL)
+            return GPUMEM_OK;
+    }
     if ((s = gpumem_plan_new(b->host, a->model, a->set, r, &a->plan, err)) != GPUMEM_OK)
         return s;
     if ((s = remember(&b->plans, &b->key, a->plan, err)) != GPUMEM_OK) {

@@ -7,11 +7,14 @@
 static gpumem_set *set;
 static gpumem_batch *batch;
 
+#define CHUNKS "{\"model_type\": \"mamba2\", \"num_hidden_layers\": 2, \"chunk_size\": 32}"
+
 static void setup(void)
 {
     gpumem_error err = {0};
     host_make();
     fixture_write(&f, "cases/tiny.json", "{\"model_type\": \"llama\", \"num_hidden_layers\": 1}");
+    fixture_write(&f, "cases/chunks.json", CHUNKS);
     fixture_write(&f, "cases/dir/config.json", "{\"model_type\": \"llama\", \"num_hidden_layers\": 2}");
     gpumem_set_open(host, "default", &set, &err);
     gpumem_batch_new(host, set, fixture_path(&f, "cases"), &batch, &err);
@@ -303,6 +306,22 @@ START_TEST(the_same_again)
 }
 END_TEST
 
+/* A model with chunks of tokens: plans differ by how many there are, and are kept all the same. */
+START_TEST(one_chunk_and_more)
+{
+    static const int tokens[] = {31, 32, 33, 64, 300, 1, 31, 64};
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        char kept[128], fresh[512], peak[64];
+        snprintf(kept, sizeof kept, "{\"config\": \"chunks.json\", \"seq\": %d}", tokens[i]);
+        snprintf(fresh, sizeof fresh, "{\"config\": %s, \"seq\": %d}", CHUNKS, tokens[i]);
+        snprintf(peak, sizeof peak, "%s", field_of(fresh, "peak"));
+        ck_assert_str_ne(peak, "");
+        ck_assert_str_eq(field_of(kept, "peak"), peak);
+    }
+    ck_assert_str_ne(field_of("{\"config\": \"chunks.json\"}", "peak"), ""); /* 2048 tokens */
+}
+END_TEST
+
 START_TEST(absent_is_not_empty)
 {
     /* Keys of what is kept must not run into each other. */
@@ -349,6 +368,7 @@ int main(void)
     tcase_add_test(c, keys_that_are_just_other);
     tcase_add_test(c, bytes_that_are_no_text);
     tcase_add_test(c, the_same_again);
+    tcase_add_test(c, one_chunk_and_more);
     tcase_add_test(c, absent_is_not_empty);
     tcase_add_test(c, without_a_folder);
     suite_add_tcase(s, c);

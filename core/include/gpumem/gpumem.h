@@ -269,8 +269,9 @@ typedef struct gpumem_request { /* {0} and gpumem_request_init: what the set say
                                           point and one more where these are more; 0: it grows */
     uint32_t gpu_layers;               /* inference, where the engine can: the last so many layers are on the GPU, with more than there are what is behind them
                                           too; the input embeddings are not; 0: the whole model is */
-    gpumem_point only;                 /* {0, 0}: the plan is for all points; else only for those with one sequence where this has one, and with one
-                                          token where this has one: made in a quarter of the time */
+    gpumem_point only;                 /* {0, 0}: the plan is for all points; else for this one (0 tokens: the default), and for others with one sequence where
+                                          it has one, one token where it has one, and as many turns of the model's loops, one or more: made in a
+                                          quarter of the time; evaluating at another kind of point is EINVAL */
 } gpumem_request;
 
 typedef struct gpumem_plan gpumem_plan; /* immutable */

@@ -30,7 +30,7 @@ enum { POOLER_WIDTH, POOLER_ACT, POOLER_N };
 enum { ACTIVATE_ACT, ACTIVATE_N };
 
 extern const gpumem_paramdef embed_params[EMBED_N], position_params[POSITION_N], cossin_params[COSSIN_N],
-    slopes_params[SLOPES_N], gain_params[GAIN_N], rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
+    slopes_params[SLOPES_N], layer_gain_params[GAIN_N], rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
     mlp_params[MLP_N], head_params[HEAD_N], loss_params[LOSS_N], offset_params[OFFSET_N], idle_params[IDLE_N], relbias_params[RELBIAS_N], pooler_params[POOLER_N], activate_params[ACTIVATE_N];
 
 DESCRIBE(embed_describe);
@@ -43,7 +43,7 @@ DESCRIBE(layernorm_describe);
 DESCRIBE(linear_describe);
 DESCRIBE(weights_describe);
 DESCRIBE(buffer_describe);
-DESCRIBE(gain_describe);
+DESCRIBE(layer_gain_describe);
 DESCRIBE(attention_describe);
 DESCRIBE(mlp_describe);
 DESCRIBE(head_describe);

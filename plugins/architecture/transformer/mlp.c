@@ -60,12 +60,12 @@ DESCRIBE(buffer_describe)
     return (gpumem_status)e->status;
 }
 
-const gpumem_paramdef gain_params[GAIN_N] = {
+const gpumem_paramdef layer_gain_params[GAIN_N] = {
     WORD("gain_name", NULL, "its name"),
 };
 
 /* models/gemma4, Gemma4TextDecoderLayer: hidden_states *= self.layer_scalar */
-DESCRIBE(gain_describe)
+DESCRIBE(layer_gain_describe)
 {
     const gpumem_dim one = extent(1, GPUMEM_AXIS_NONE);
     uint32_t scalar = gpumem_emit_tensor(e, args->param[GAIN_NAME].v.s, GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_MODEL, 1, &one), rule;

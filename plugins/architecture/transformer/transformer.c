@@ -35,7 +35,7 @@ static const gpumem_component components[] = {
     {"concat", "its inputs side by side", NULL, 0, 3, 1, parts_in, y_out, concat_describe},
     {"shift", "ids moved by one: what a decoder sees of its labels", NULL, 0, 1, 1, ids_in, ids_out, shift_describe},
     COMPONENT(offset, "a buffer that is added", x_in, y_out),
-    COMPONENT(gain, "a buffer of one number that multiplies x in place", x_in, y_out),
+    COMPONENT(layer_gain, "a buffer of one number that multiplies x in place", x_in, y_out),
     COMPONENT(loss, "cross entropy of the logits", loss_in, loss_out),
     {"given", "what a layer is called with and does not read: a checkpoint holds it", NULL, 0, 2, 0, given_in, NULL, given_describe},
     {"release", "a variable of the block's code that is bound again only here", NULL, 0, 1, 0, x_in, NULL, release_describe},
