@@ -688,20 +688,28 @@ static uint32_t autocast(const gm_planner *p, const gpumem_description *d)
     return d->nop && i < d->ntensor && p->format[p->compute[0]].part[0].bits < p->format[p->active[i]].part[0].bits ? p->compute[0] : GPUMEM_NONE;
 }
 
-/* A weight that the loss does not depend on gets no gradient, and no optimizer's state. */
-static gpumem_status drop_unread(gm_planner *p, const gm_walk_job *w, gpumem_error *err)
+/* A weight that the loss does not depend on gets no gradient, and no optimizer's state; a block that it does not depend on does not run. */
+static gpumem_status drop_unread(gm_planner *p, gm_walk_job *w, gpumem_error *err)
 {
     const gpumem_description *d = w->d;
-    uint8_t *reached = gm_arena_zero(p->arena, d->ntensor + 1u, 1), *port = gm_arena_zero(p->arena, d->nportname + 1u, 1);
-    if (reached == NULL || port == NULL)
+    uint8_t *reached = gm_arena_zero(p->arena, d->ntensor + 1u, 1), *port = gm_arena_zero(p->arena, d->nportname + 1u, 1), *idle = gm_arena_zero(p->arena, d->nblock + 1u, 1);
+    if (reached == NULL || port == NULL || idle == NULL)
         return gm_no_memory(err);
     if (!gm_reach(d, w, reached, port))
         return GPUMEM_OK;
     for (uint32_t i = 0; i < d->ntensor; i++)
         if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && !reached[i]) {
-            p->unread |= p->needs_grad[i] && d->tensor[i].part == GPUMEM_PART_TOWER;
+            p->unread |= d->tensor[i].part == GPUMEM_PART_TOWER && !(d->tensor[i].tag & GPUMEM_TAG_FROZEN);
             p->needs_grad[i] = 0;
         }
+    for (uint32_t b = 0; b < d->nblock; b++) {
+        const gpumem_block *block = &d->block[b];
+        idle[b] = block->nop != 0;
+        for (uint32_t i = block->op0; i < block->op0 + block->nop; i++)
+            for (unsigned k = 0; k < d->op[i].nout; k++)
+                idle[b] = idle[b] && d->op[i].kind != GPUMEM_OP_LOSS && !reached[d->operand[d->op[i].operand + d->op[i].nin + k]];
+    }
+    w->idle = idle;
     return GPUMEM_OK;
 }
 
@@ -774,7 +782,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     if (*note)
         snprintf(plan->warning, sizeof plan->warning, "what is kept is only described: %s", note);
     else if (p->unread)
-        snprintf(plan->warning, sizeof plan->warning, "tokens alone: towers of images and sound do not run, and have no gradients and no states");
+        snprintf(plan->warning, sizeof plan->warning, "tokens alone: towers of images and sound do not run%s", p->plan->request.mode == GPUMEM_MODE_TRAINING ? ", and have no gradients and no states" : "");
     plan->complete = true;
     return GPUMEM_OK;
 }

@@ -381,6 +381,8 @@ static void import_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
             continue;
         for (uint32_t e = b->export0; e < b->export0 + b->nexport; e++)
             rebound |= w->d->port[e].port == p->port;
+        if (w->port[p->port] == GM_NONE && w->job->idle)
+            continue; /* of a block that does not run, for what nothing depends on */
         if (w->port[p->port] == GM_NONE) {
             gm_tape_fail(&w->t, GPUMEM_EINTERNAL, "a block reads a port that is empty");
             return;
@@ -626,8 +628,11 @@ static void run_sequence(gm_walk *w)
         for (uint32_t i = 0; i < reps && !w->t.failed; i++) {
             uint32_t at = whole || i < KEPT_REPS / 2 ? i : run->count - KEPT_REPS + i;
             w->t.rep = w->running = whole ? -1 : rep + (int32_t)i;
-            for (uint32_t k = 0; k < run->n && !w->t.failed; k++)
-                run_block(w, run->first + at * run->n + k);
+            for (uint32_t k = 0; k < run->n && !w->t.failed; k++) {
+                uint32_t position = run->first + at * run->n + k;
+                if (w->job->idle == NULL || !w->job->idle[w->d->sequence[position]])
+                    run_block(w, position);
+            }
             if (whole || w->t.failed)
                 continue;
             if (i == 0) {

@@ -14,6 +14,7 @@ typedef struct gm_walk_job {
     uint32_t nformat, low; /* low: format of autocast, or GM_NONE */
     const uint16_t *weight, *gradient, *activation; /* formats by tensor */
     const uint8_t *trains; /* by tensor */
+    const uint8_t *idle;   /* by block: it does not run, for nothing depends on it; or NULL */
     const uint32_t *rule;  /* by operator */
     gm_rules *rules;
     uint32_t rounding;

@@ -24,7 +24,7 @@ uint32_t attend(gpumem_emit *e, const attend_spec *s, uint32_t q, uint32_t k, ui
     return copied;
 }
 
-void rotate(gpumem_emit *e, const uint32_t *table, const char *variant, uint64_t width, uint32_t *q, uint32_t *k)
+void rotate(gpumem_emit *e, const uint32_t *table, const char *variant, uint64_t width, uint64_t head, uint32_t *q, uint32_t *k)
 {
     uint32_t in[4], out[2];
     unsigned n = k ? 2 : 1;
@@ -37,8 +37,10 @@ void rotate(gpumem_emit *e, const uint32_t *table, const char *variant, uint64_t
     if (k)
         *k = out[1] = gpumem_emit_same(e, "k_rotated", *k);
     op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, variant, "rotary", 4, in, n, out);
-    if (op)
+    if (op) {
         op->attr[0] = (uint32_t)width;
+        op->attr[1] = (uint32_t)head;
+    }
 }
 
 uint32_t norm_heads(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t width, const char *style)

@@ -31,7 +31,7 @@ typedef struct attend_spec {
 /* Attention of q, k, v [, what is added to the scores] [, sinks], and its result in the order of tokens. */
 uint32_t attend(gpumem_emit *e, const attend_spec *s, uint32_t q, uint32_t k, uint32_t v, uint32_t mask, uint32_t sinks, uint32_t like);
 /* q and, unless it is GPUMEM_NONE, k rotated in their places by table[0] and table[1]. */
-void rotate(gpumem_emit *e, const uint32_t *table, const char *variant, uint64_t width, uint32_t *q, uint32_t *k);
+void rotate(gpumem_emit *e, const uint32_t *table, const char *variant, uint64_t width, uint64_t head, uint32_t *q, uint32_t *k);
 /* An RMS norm of each head; name NULL: without a weight. */
 uint32_t norm_heads(gpumem_emit *e, const char *name, uint32_t x, uint64_t heads, uint64_t width, const char *style);
 

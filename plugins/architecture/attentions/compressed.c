@@ -227,7 +227,7 @@ DESCRIBE(compressed_describe)
     latent = y = step(e, rmsnorm(e, "q_a_norm", y, last_of(e, y), "llama", 1));
     q = norm_heads(e, NULL, matrix(e, "q_b_proj", y, s.heads * s.dim, GPUMEM_AXIS_HEADS, 0), s.heads, s.dim, "plain");
     kv = rmsnorm(e, "kv_norm", matrix(e, "kv_proj", in[0], s.dim, GPUMEM_AXIS_KV_HEADS, 0), width, "llama", 1);
-    rotate(e, in + 1, "cat", rope, &q, &kv);
+    rotate(e, in + 1, "cat", rope, s.dim, &q, &kv);
     append_cache(e, &kv, &none, 1, size_of(args, COMPRESSED_WINDOW));
     cache(e, "keys", in[0], 1, s.dim, size_of(args, COMPRESSED_WINDOW) > 1 ? size_of(args, COMPRESSED_WINDOW) - 1 : 1);
     if (rate) {
@@ -241,7 +241,7 @@ DESCRIBE(compressed_describe)
         kv = all;
     }
     y = attend(e, &s, q, kv, kv, GPUMEM_NONE, sinks, in[0]);
-    rotate(e, in + 1, "cat", rope, &y, NULL);
+    rotate(e, in + 1, "cat", rope, s.dim, &y, NULL);
     y = grouped_out(args, e, y, s.heads * s.dim);
     out[0] = linear(e, "o_b_proj", GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, last_of(e, in[0]), 0);
     return (gpumem_status)e->status;

@@ -84,7 +84,7 @@ DESCRIBE(mixture_describe)
     y = matrix(e, "kv_proj", in[0], 2 * width, GPUMEM_AXIS_KV_HEADS, 0);
     size[0] = size[1] = extent(width, GPUMEM_AXIS_KV_HEADS);
     split(e, "kv", step(e, y), 2, names, size, part);
-    rotate(e, in + 1, "half", s.dim, &q, &part[0]);
+    rotate(e, in + 1, "half", s.dim, s.dim, &q, &part[0]);
     cache(e, "keys", in[0], kv, s.dim, 0);
     cache(e, "values", in[0], kv, s.dim, 0);
     for (unsigned i = 0; i < 2; i++) {

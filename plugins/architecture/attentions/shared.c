@@ -33,13 +33,13 @@ DESCRIBE(shared_keys_describe)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_dropout is no probability");
     q = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, bias);
     q = norm_heads(e, "q_norm", q, s.heads, s.dim, style);
-    rotate(e, in + 1, "alone", s.dim, &q, NULL);
+    rotate(e, in + 1, "alone", s.dim, s.dim, &q, NULL);
     if (k == GPUMEM_NONE || v == GPUMEM_NONE) {
         k = matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
         if (flag_of(args, SHARED_VALUE_FIRST))
             v = flag_of(args, SHARED_VALUE_IS_KEY) ? k : matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
         k = norm_heads(e, "k_norm", k, s.kv, s.dim, style);
-        rotate(e, in + 1, "alone", s.dim, &k, NULL);
+        rotate(e, in + 1, "alone", s.dim, s.dim, &k, NULL);
         if (!flag_of(args, SHARED_VALUE_FIRST))
             v = matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
         v = norm_heads(e, NULL, v, s.kv, s.dim, style);
@@ -91,7 +91,7 @@ DESCRIBE(differential_describe)
     q = matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, bias);
     k = matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
     v = matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias);
-    rotate(e, in + 1, "half", s.dim, &q, &k);
+    rotate(e, in + 1, "half", s.dim, s.dim, &q, &k);
     cache(e, "keys", in[0], s.kv, s.dim, 0);
     cache(e, "values", in[0], s.kv, s.dim, 0);
     size[0] = size[1] = extent(s.kv / 2 * s.dim, GPUMEM_AXIS_KV_HEADS);
@@ -162,7 +162,7 @@ DESCRIBE(dynamic_describe)
     q = norm_heads(e, "q_norm", matrix(e, "q_proj", in[0], s.heads * s.dim, GPUMEM_AXIS_HEADS, bias), s.heads, s.dim, "llama");
     k = norm_heads(e, "k_norm", matrix(e, "k_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias), s.kv, s.dim, "llama");
     v = step(e, matrix(e, "v_proj", in[0], s.kv * s.dim, GPUMEM_AXIS_KV_HEADS, bias));
-    rotate(e, in + 1, "half", s.dim, &q, &k);
+    rotate(e, in + 1, "half", s.dim, s.dim, &q, &k);
     cache(e, "keys", in[0], s.kv, s.dim, 0);
     cache(e, "values", in[0], s.kv, s.dim, 0);
     bias_of = mask(e, v, &s, bias);
