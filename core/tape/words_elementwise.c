@@ -446,6 +446,27 @@ DERIVE(d_sum)
     res[0] = y;
 }
 
+/* logsumexp over a dimension that goes: grad * (self - result).exp() */
+WORD(logsumexp)
+{
+    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
+    UNUSED_WORD;
+    gm_node_save(t, node, x);
+    out[0] = reduced(t, x, gm_dim_at(t, x, &arg[1]), false, t->tv[x].dtype);
+    gm_node_output(t, node, out[0], 0);
+    gm_node_save(t, node, out[0]);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_logsumexp)
+{
+    uint32_t a = gm_like(t, node->saved[0]), b = gm_like(t, a);
+    (void)g;
+    res[0] = gm_like(t, b);
+    gm_tv_unref(t, b);
+    gm_tv_unref(t, a);
+}
+
 /* norm over a dimension, kept as 1: self * (grad / norm) */
 WORD(norm)
 {
@@ -594,6 +615,7 @@ const gm_word gm_words_elementwise[] = {
     {"dropout", "ts", 0, dropout, d_new},  {"clone", "t", 0, clone, d_same}, {"require_grad", "t", 0, require_grad, NULL},    {"mean", "ts", 0, mean, d_mean},
     {"to_dense", "td", 0, to_dense, d_to},
     {"sum", "ts", 'h', sum, d_sum},        {"sum1", "ts", 'h', sum1, d_sum},     {"norm", "ts", 'h', norm, d_norm},
+    {"logsumexp", "ts", 'h', logsumexp, d_logsumexp},
     {"softmax", "t|s", 'h', softmax, d_new_input}, {"log_softmax", "t|s", 'h', softmax, d_new_input}, {"layer_norm", "too", 'h', layer_norm, d_layer_norm},
     {"native_layer_norm", "too", 0, layer_norm, d_layer_norm},
     {"masked_fill", "tt", 0, masked_fill, d_new}, {"cumsum", "t|s", 'h', cumsum, d_cumsum},

@@ -123,6 +123,23 @@ DERIVE(d_index_add)
     whole(t, node, 1, g[0], res);
 }
 
+/* scatter_in(x, indices, source): the source where the indices say, in x's own bytes; x needs no gradient, the source's is gathered */
+WORD(scatter_in)
+{
+    uint32_t in[2] = {arg[2].tv, arg[1].tv}, node = gm_node_begin(t, word, 1, in);
+    UNUSED_WORD;
+    gm_node_save(t, node, in[1]);
+    out[0] = t->stop ? GM_NONE : gm_tv_alias(t, arg[0].tv);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_scatter_in)
+{
+    const gm_meta *m = &t->meta[node->edge0];
+    res[0] = gm_tv_new(t, m->ndim, m->dim, t->tv[g[0]].dtype);
+}
+
 /* sort(x): values and where they were */
 WORD(sort)
 {
@@ -249,7 +266,7 @@ DERIVE(d_of)
 
 const gm_word gm_words_index[] = {
     {"embedding", "tt", 0, embedding, d_embedding}, {"nll_loss", "tt", 'h', nll_loss, d_first}, {"pick", "tt", 0, pick, d_filled}, {"gather", "tt", 0, gather, d_filled},
-    {"topk", "tss", 0, topk, d_filled}, {"max1", "ts", 0, max_, d_filled}, {"mixer_multiply", "ttttt", 0, mixer_multiply, d_mixer_multiply}, {"sort", "t", 0, sort, NULL}, {"scatter", "tt", 0, scatter, d_scatter}, {"index_add", "ttt", 0, index_add, d_index_add}, {"grouped_mm", "ttts", 0, grouped_mm, d_grouped_mm}, {"grouped_loop", "ttts", 0, grouped_loop, d_grouped_loop},
+    {"topk", "tss", 0, topk, d_filled}, {"max1", "ts", 0, max_, d_filled}, {"mixer_multiply", "ttttt", 0, mixer_multiply, d_mixer_multiply}, {"sort", "t", 0, sort, NULL}, {"scatter", "tt", 0, scatter, d_scatter}, {"scatter_in", "ttt", 0, scatter_in, d_scatter_in}, {"index_add", "ttt", 0, index_add, d_index_add}, {"grouped_mm", "ttts", 0, grouped_mm, d_grouped_mm}, {"grouped_loop", "ttts", 0, grouped_loop, d_grouped_loop},
     {"of", "t|o*", 0, of, d_of}, {"keeping", "t|o*", 'l', keeping, d_of},
     {NULL, NULL, 0, NULL, NULL},
 };

@@ -104,6 +104,17 @@ static unsigned unfolded(gm_tape *t, const char *inner, unsigned n, const gm_arg
     return n;
 }
 WORD(linear) { (void)word; return unfolded(t, "mm", n, arg, out); }
+/* with autocast switched off */
+WORD(linear_as_it_comes)
+{
+    uint32_t low = t->low;
+    unsigned made;
+    (void)word;
+    t->low = GM_NONE;
+    made = unfolded(t, "mm", n, arg, out);
+    t->low = low;
+    return made;
+}
 WORD(conv1d) { (void)word; return unfolded(t, "addmm", n, arg, out); }
 
 /* bmm over all dimensions but the last two; an operand whose batch cannot be seen as one dimension is copied, and the copy is kept. */
@@ -406,7 +417,7 @@ DERIVE(d_efficient)
 }
 
 const gm_word gm_words_product[] = {
-    {"mm", "tt|o", 'l', mm, d_mm}, {"addmm", "tt|o", 'l', addmm, d_addmm}, {"linear", "tt|o", 0, linear, NULL}, {"conv1d", "tt|o", 0, conv1d, NULL}, {"unfold", "t", 0, unfold, d_unfold}, {"bmm", "tt", 'l', bmm, d_bmm},
+    {"mm", "tt|o", 'l', mm, d_mm}, {"addmm", "tt|o", 'l', addmm, d_addmm}, {"linear", "tt|o", 0, linear, NULL}, {"linear_as_it_comes", "tt|o", 0, linear_as_it_comes, NULL}, {"conv1d", "tt|o", 0, conv1d, NULL}, {"unfold", "t", 0, unfold, d_unfold}, {"bmm", "tt", 'l', bmm, d_bmm},
     {"unfold_batch", "t", 0, unfold_batch, d_unfold_batch}, {"matmul", "tt", 0, matmul, NULL},
     {"baddbmm", "ttt", 'l', baddbmm, d_baddbmm},
     {"flash", "ttt", 'l', flash, d_flash}, {"efficient", "ttt", 0, efficient, d_efficient}, {"conv", "Ltt|o", 'l', conv, d_conv}, {"solve", "tt", 0, solve, d_solve},

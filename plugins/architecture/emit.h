@@ -292,10 +292,10 @@ static inline uint32_t dropout(gpumem_emit *e, const char *name, uint32_t x, uin
 }
 
 /* Position p's style of RMS norms; NULL: there is none of this name. */
-#define RMS_STYLE_NAMES "llama, gemma, t5, late, wide, powered"
+#define RMS_STYLE_NAMES "llama, gemma, t5, late, wide, outer, powered"
 static inline const char *rms_style_of(const gpumem_args *a, unsigned p)
 {
-    static const char *const styles[] = {"llama", "gemma", "t5", "late", "wide", "powered", NULL};
+    static const char *const styles[] = {"llama", "gemma", "t5", "late", "wide", "outer", "powered", NULL};
     return word_of(a, p, styles);
 }
 

@@ -5,7 +5,7 @@
 enum {
     EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_AS_TOKENS, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
     ROUTER_SCALED, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
-    CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, RESULT_BIAS, EXPERT_SCALE, NPARAM
+    CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, SUM_FP32, SUM_AVERAGED, RESULT_BIAS, EXPERT_SCALE, NPARAM
 };
 
 static const gpumem_paramdef params[NPARAM] = {
@@ -20,7 +20,7 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("expert_flat", "false", "the weights of all experts are matrices, experts.mlp.w1, v1 and w2 (models/dbrx)"),
     FLAG("expert_bias", "false", "experts have biases"),
     FLAG("tokens_flattened", "true", "batch and tokens become one dimension before the router; false: the router and the experts do that, each for itself"),
-    WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones), deepseek (sigmoid, groups) or mixer (models/phimoe)"),
+    WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones), softmax_corrected (models/ernie4_5_moe), sigmoid (models/afmoe), sigmoid_top (of the chosen ones: models/cohere2_moe), every (a number for each: models/llama4), deepseek (sigmoid, groups) or mixer (models/phimoe)"),
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
     FLAG("router_as_tokens", "false", "where they are not: they are cast to the dtype of the tokens, not of the logits"),
     FLAG("router_weight_fp32", "false", "the router's weight is fp32 in every precision (models/ernie4_5_moe)"),
@@ -40,6 +40,8 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("shared_bias", "false", "the shared expert has biases"),
     FLAG("shared_gate", "false", "the shared expert is weighted by a sigmoid"),
     FLAG("shared_first", "false", "the shared expert runs before the router"),
+    FLAG("moe_sum_fp32", "false", "what the routed experts and the shared one give is added in fp32 (models/hy_v3)"),
+    FLAG("moe_averaged", "false", "that sum is halved by an operator of its own (models/cohere2_moe)"),
     FLAG("moe_bias", "false", "a bias is added to the result (models/jetmoe)"),
     FLAG("expert_scale", "false", "weights of the chosen experts are multiplied by one number for each expert, expert_scale (models/gemma4)"),
 };
@@ -73,10 +75,14 @@ static uint32_t correct(const gpumem_args *args, const moe_spec *s, gpumem_emit 
 {
     unsigned row = flag_of(args, CORRECTION_ROW) ? 1 : 0;
     gpumem_dim dim[2];
+    uint32_t y;
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[row] = s->choices;
-    return gpumem_emit_tensor(e, args->param[CORRECTION_NAME].v.s, s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
-                              flag_of(args, CORRECTION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, row + 1, dim);
+    y = gpumem_emit_tensor(e, args->param[CORRECTION_NAME].v.s, s->correction == 1 ? GPUMEM_ROLE_BUFFER : GPUMEM_ROLE_WEIGHT, GPUMEM_FAMILY_ROUTER,
+                           flag_of(args, CORRECTION_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL, row + 1, dim);
+    if (s->correction == 2 && e->status == GPUMEM_OK)
+        e->tensor[y].tag |= GPUMEM_TAG_FROZEN | GPUMEM_TAG_FIXED;
+    return y;
 }
 
 static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t *chosen, gpumem_emit *e)
@@ -94,7 +100,7 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
     step(e, chosen[1]);
-    chosen[2] = step(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product && s->product != 3 ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
+    chosen[2] = hold(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product && s->product != 3 ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL), s->every ? GPUMEM_LIVES_BLOCK : GPUMEM_LIVES_STEP);
     op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, s->router, "route", 4, operand, 3, chosen);
     if (op) {
         op->attr[0] = s->choices.size;
@@ -142,48 +148,27 @@ static uint32_t bias_of(const gpumem_args *args, const char *name, gpumem_dim ex
     return flag_of(args, EXPERT_BIAS) ? gpumem_emit_weight(e, name, GPUMEM_FAMILY_BIAS, experts, out) : GPUMEM_NONE;
 }
 
-static uint32_t grouped(const gpumem_args *args, const moe_spec *s, const char *name, const char *bias, uint32_t x, uint32_t like, gpumem_dim experts,
-                        gpumem_dim out, gpumem_emit *e)
+/* Llama4TextMoe: tokens repeated for every expert, weighted, batched products; the sum over experts is added to what the shared one gives. */
+static uint32_t sum_of_them(const moe_spec *s, uint32_t all, uint32_t beside, gpumem_emit *e)
 {
-    uint32_t operand[4] = {x, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y;
-    operand[1] = matrix_of(s, name, experts, last_of(e, x), out, e);
-    operand[2] = bias_of(args, bias, experts, out, e);
-    y = rows(e, name, like, s, out, GPUMEM_DTYPE_MODEL);
-    gpumem_emit_op(e, GPUMEM_OP_GROUPED_LINEAR, NULL, name, 4, operand, 1, &y);
+    uint32_t y, rule = gpumem_emit_string(e, "a b : experts\n  y = add_in(b, sum(view(a, [experts, b[0], b[1]]), 0))\n  return y\n");
+    gpumem_op *op;
+    if (e->status != GPUMEM_OK)
+        return GPUMEM_NONE;
+    y = view_of(e, gpumem_emit_same(e, "with_all", beside), beside);
+    op = operate(e, GPUMEM_OP_OTHER, 0, "with_all", all, beside, y);
+    if (op && e->status == GPUMEM_OK) {
+        op->rule = rule;
+        op->attr[0] = s->experts.size;
+    }
     return y;
-}
-
-static uint32_t expert_inner(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32_t like, gpumem_emit *e)
-{
-    static const char *const names[] = {"gate", "up"};
-    gpumem_dim size[2];
-    uint32_t part[2], y;
-    size[0] = size[1] = s->width;
-    if (!s->gated)
-        return activate(e, grouped(args, s, "experts.up_proj", "experts.up_proj_bias", x, like, s->choices, s->width, e), s->act);
-    y = grouped(args, s, "experts.gate_up_proj", "experts.gate_up_proj_bias", x, like, s->choices, extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN), e);
-    split(e, "gate_up", y, 2, names, size, part);
-    return binary(e, GPUMEM_OP_MUL, "product", activate(e, part[0], s->act), part[1]);
-}
-
-/* Llama4TextMoe: tokens repeated for every expert, weighted, batched products, the sum over experts. */
-static uint32_t all_of_them(const gpumem_args *args, const moe_spec *s, uint32_t x, const uint32_t *chosen, gpumem_emit *e)
-{
-    uint32_t y = rows(e, "rows", x, s, s->hidden, GPUMEM_DTYPE_MODEL), weighted, out;
-    operate(e, GPUMEM_OP_REPEAT, 0, "rows", x, GPUMEM_NONE, y);
-    weighted = step(e, binary(e, GPUMEM_OP_MUL, "weighted", y, chosen[0]));
-    y = expert_inner(args, s, weighted, x, e);
-    y = step(e, grouped(args, s, "experts.down_proj", "experts.down_proj_bias", y, x, s->experts, s->hidden, e));
-    out = gpumem_emit_same(e, "combined", x);
-    operate(e, GPUMEM_OP_COMBINE, 0, "combine", y, GPUMEM_NONE, out);
-    return out;
 }
 
 /* The experts' forward: a function of its own, whose rows go when it returns. */
 static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, const uint32_t *chosen, gpumem_emit *e)
 {
     gpumem_dim inner = s->gated && !s->flat ? extent(2 * (uint64_t)s->width.size, GPUMEM_AXIS_FFN) : s->width;
-    uint32_t operand[8] = {x, chosen[0], chosen[1], GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y;
+    uint32_t operand[8] = {x, chosen[0], chosen[1], GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, result[2], y;
     const char *up = s->gated ? "experts.gate_up_proj" : "experts.up_proj", *up_bias = s->gated ? "experts.gate_up_proj_bias" : "experts.up_proj_bias";
     gpumem_op *op;
     operand[3] = matrix_of(s, s->flat ? "experts.mlp.w1" : up, s->choices, s->hidden, inner, e);
@@ -192,9 +177,12 @@ static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, c
     operand[6] = bias_of(args, up_bias, s->choices, inner, e);
     operand[4] = matrix_of(s, s->flat ? "experts.mlp.w2" : "experts.down_proj", s->experts, s->width, s->hidden, e);
     operand[7] = bias_of(args, "experts.down_proj_bias", s->experts, s->hidden, e);
-    y = gpumem_emit_same(e, "combined", x);
-    op = gpumem_emit_op(e, GPUMEM_OP_EXPERTS, s->act, "experts", 8, operand, 1, &y);
+    result[0] = y = s->every ? rows(e, "all", x, s, s->hidden, GPUMEM_DTYPE_MODEL) : gpumem_emit_same(e, "combined", x);
+    if (s->every)
+        result[1] = step(e, rows(e, "weighted", x, s, s->hidden, GPUMEM_DTYPE_MODEL));
+    op = gpumem_emit_op(e, GPUMEM_OP_EXPERTS, s->act, "experts", 8, operand, s->every ? 2 : 1, result);
     if (op) {
+        op->attr[5] = (uint32_t)s->every;
         op->attr[0] = s->choices.size;
         op->attr[1] = s->top.size;
         op->attr[2] = (uint32_t)(s->gated && !s->flat);
@@ -241,9 +229,10 @@ static uint32_t shared_gated(const gpumem_args *args, uint32_t x, uint32_t y, gp
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
-    static const char *const routers[] = {"softmax", "softmax_top", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", "scores", NULL}; /* in the order of attr[5] */
+    static const char *const routers[] = {"softmax", "softmax_top", "softmax_corrected", "sigmoid", "sigmoid_top", "every", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", "scores", NULL}; /* in the order of attr[5] */
     static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
     uint32_t chosen[3], tokens = in[0], x = in[1] == GPUMEM_NONE ? in[0] : in[1], y, beside = GPUMEM_NONE;
+    int wide;
     moe_spec s;
     s.experts = extent(size_of(args, EXPERTS), GPUMEM_AXIS_EXPERT);
     s.choices = extent(size_of(args, EXPERTS) + size_of(args, IDLE), GPUMEM_AXIS_EXPERT);
@@ -261,7 +250,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     if (s.act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (s.router == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, deepseek, mixer");
+        return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, softmax_corrected, sigmoid, sigmoid_top, every, deepseek, mixer");
     if (s.product < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "router_product is none of model, cast, fp32, scores");
     if (s.correction < 0)
@@ -276,17 +265,32 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
         route(args, &s, tokens, chosen, e);
     if (flag_of(args, EXPERT_SCALE))
         chosen[0] = scale_by_expert(&s, chosen, e);
-    y = s.every ? all_of_them(args, &s, x, chosen, e) : routed(args, &s, x, chosen, e);
+    y = routed(args, &s, x, chosen, e);
+    if (s.every)
+        step(e, y);
     if (flag_of(args, ROUTED_SCALED)) {
         uint32_t scaled = gpumem_emit_same(e, "scaled", y);
         operate(e, GPUMEM_OP_SCALE, 0, "scaled", y, GPUMEM_NONE, scaled);
         y = scaled;
     }
+    wide = flag_of(args, SUM_FP32) && size_or(args, SHARED_WIDTH, 0);
+    if (wide)
+        y = cast(e, step(e, y), GPUMEM_DTYPE_F32);
     if (size_or(args, SHARED_WIDTH, 0) && beside == GPUMEM_NONE)
         beside = shared(args, &s, tokens, e);
     if (beside != GPUMEM_NONE)
         beside = shared_gated(args, tokens, beside, e);
-    out[0] = beside == GPUMEM_NONE ? y : binary(e, GPUMEM_OP_ADD, "with_shared", y, beside);
+    if (wide)
+        out[0] = cast(e, of_dtype(e, binary(e, GPUMEM_OP_ADD, "with_shared", y, cast(e, beside, GPUMEM_DTYPE_F32)), GPUMEM_DTYPE_F32), GPUMEM_DTYPE_MODEL);
+    else if (s.every && beside != GPUMEM_NONE)
+        out[0] = sum_of_them(&s, y, step(e, beside), e);
+    else
+        out[0] = beside == GPUMEM_NONE ? y : binary(e, GPUMEM_OP_ADD, "with_shared", y, beside);
+    if (beside != GPUMEM_NONE && flag_of(args, SUM_AVERAGED)) {
+        y = gpumem_emit_same(e, "averaged", out[0]);
+        operate(e, GPUMEM_OP_SCALE, 0, "averaged", out[0], GPUMEM_NONE, y);
+        out[0] = y;
+    }
     if (tokens != in[0]) {
         y = gpumem_emit_same(e, "y", in[0]);
         operate(e, GPUMEM_OP_VIEW, 0, "unflattened", out[0], GPUMEM_NONE, view_of(e, y, out[0]));

@@ -10,13 +10,14 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("rope", "rotated width of a head; null: all of it"),
     WORD("rotary", "'half'", "half (all of a head); cat (a part, put together with the rest); interleave (pairs); parts (cat, its parts are the attention's own "
                             "variables: models/phi); each (cat, q before k: models/phi3); both (cat, once both are rotated: models/nemotron); pairs (tables are repeated: "
-                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); half_fp32 (half, in fp32: models/modernbert); none, and without cos and sin: not at all"),
+                            "models/glm); wide (pairs in fp32: models/cohere); back (half, cast back: models/olmo); tokens (pairs, before heads come first: models/codegen); gathered (the same, of a table: models/gptj); complex_tokens (as complex numbers, before heads come first: models/llama4); half_fp32 (half, in fp32: models/modernbert); none, and without cos and sin: not at all"),
     FLAG("qkv_fused", "false", "q, k and v are one matrix, qkv_proj"),
     WORD("qkv_layout", "'parts'", "rows of that matrix: parts (all of q, k, v), heads (q, k, v of each head: models/gpt_neox), picked (the same, picked one by one: models/bloom) or quarters (of four groups of heads, copied: models/codegen)"),
     SIZE_OR_NULL("qkv_width", "rows of that matrix; null: what its parts need, and no other could run"),
     FLAG("conv1d", "false", "weights are [in, out]"),
     FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are rotated and kept (models/falcon)"),
     FLAG("q_scaled", "false", "q is scaled by an operator of its own (models/opt)"),
+    FLAG("q_scaled_by_position", "false", "by a number for each position (models/ministral3; models/llama4, where nothing is rotated)"),
     FLAG("k_scaled", "false", "k is scaled by an operator of its own (models/falcon_h1)"),
     FLAG("v_scaled", "false", "v is scaled by an operator of its own (models/mimo_v2_flash)"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
@@ -44,11 +45,12 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
     WORD("scores", "'plain'", "how scores are computed without a kernel: plain (softmax in fp32), narrow (as they come: models/gpt2), uncast (the same, not cast back: models/biogpt); or always: "
-                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese), where (q and k in fp32, a mask of its own before the model's: models/gpt_neo); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal) or t5 (so, with a bias)"),
+                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), wide_scaled (the same, scaled before the mask: models/gptj), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese), added (a bias and a mask of bools: models/mpt), where (q and k in fp32, a mask of its own before the model's: models/gpt_neo); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal), t5 (so, with a bias), scaled (in place: models/falcon), sink_scaled (what is attended is scaled for the sinks: models/granite_swa) or bare (softmax as they come, not cast back: models/llama4)"),
     SIZE_OR_NULL("bias_buckets", "kinds of distances that it makes a bias for itself, relative_attention_bias; null: it does not"),
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
     FLAG("context_cached", "false", "keys and values of the context are made in the first step and remembered (models/bart, encoder_attn)"),
     FLAG("window_cached", "true", "a window's cache has no more than the window; else the mask alone says so (models/gpt_neo)"),
+    REAL_OR_NULL("o_dropout", "dropout behind the output matrix, before it returns (models/seed_oss)"),
 };
 
 enum { NORM_NONE, NORM_HEAD, NORM_FULL, NORM_LAYER, NORM_MATRIX, NORM_EACH };
@@ -68,9 +70,9 @@ enum { SCALED_NOT, SCALED_FIRST, SCALED_LATE };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
-    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "halves", "complex", "half_fp32", "pairs_wide", "none", NULL};
+    static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "gathered", "halves", "complex", "complex_tokens", "half_fp32", "pairs_wide", "none", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
-    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", "where", NULL};
+    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "wide_scaled", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", "where", "sink_scaled", "added", "bare", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -92,11 +94,11 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->layout == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "qkv_layout is none of parts, heads, picked, quarters");
     if (s->scores == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, upcast, bert, t5, scaled, batched, floored, zeros, where");
+        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, wide_scaled, upcast, bert, t5, scaled, batched, floored, zeros, where, sink_scaled, added, bare");
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, halves, none, half_fp32, pairs_wide");
+        return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, gathered, halves, none, half_fp32, pairs_wide");
     if (s->norm < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "qk_norm is none of none, head, full, layer, matrix, each");
     if (s->style == NULL)
@@ -279,24 +281,38 @@ static uint32_t norm_one(gpumem_emit *e, const char *module, uint32_t x, uint64_
     return layer_of_heads(e, module, y, heads, s);
 }
 
+/* q and k are [batch, tokens, heads, width] */
+static int of_tokens(const attention_spec *s) { return is_word(s->rotary, "tokens") || is_word(s->rotary, "gathered"); }
+
 static void rotate(const gpumem_args *args, const uint32_t *table, attention_spec *s, gpumem_emit *e)
 {
-    uint32_t operand[4], rotated[4], n = 2;
+    uint32_t operand[4], rotated[7], n = 2;
     gpumem_op *op;
     operand[0] = s->q;
     operand[1] = s->k;
     operand[2] = table[0];
     operand[3] = table[1];
-    if (is_word(s->rotary, "interleave") || is_word(s->rotary, "parts") || is_word(s->rotary, "tokens")) { /* what was projected stays: its parts are views of it */
+    if (is_word(s->rotary, "interleave") || is_word(s->rotary, "parts") || of_tokens(s)) { /* what was projected stays: its parts are views of it */
         hold(e, s->q, GPUMEM_LIVES_STEP);
         hold(e, s->k, GPUMEM_LIVES_STEP);
     }
     s->q = rotated[0] = gpumem_emit_same(e, "q_rotated", s->q);
     s->k = rotated[1] = gpumem_emit_same(e, "k_rotated", s->k);
-    if (is_word(s->rotary, "parts") || is_word(s->rotary, "tokens")) {
+    if (is_word(s->rotary, "parts") || of_tokens(s)) {
         gpumem_dim part = extent(size_or(args, ATTENTION_ROPE, s->dim), GPUMEM_AXIS_HEAD_DIM);
         for (; n < 4; n++)
             rotated[n] = hold(e, gpumem_emit_like(e, "rotated_part", rotated[n - 2], part), GPUMEM_LIVES_STEP);
+    }
+    if (is_word(s->rotary, "gathered")) {
+        static const char *const names[] = {"embed_positions", "repeated_position_ids", "sincos"};
+        static const uint8_t dtype[] = {GPUMEM_DTYPE_F32, GPUMEM_DTYPE_I64, GPUMEM_DTYPE_MODEL};
+        gpumem_dim dim[3];
+        dim[0] = extent(1, GPUMEM_AXIS_NONE);
+        dim[2] = last_of(e, table[0]);
+        for (unsigned i = 0; i < 3 && e->status == GPUMEM_OK; i++, n++) {
+            dim[1] = i ? last_of(e, table[1]) : e->tensor[table[0]].dim[0];
+            rotated[n] = hold(e, gpumem_emit_tensor(e, names[i], GPUMEM_ROLE_ACTIVATION, 0, dtype[i], 3, dim), GPUMEM_LIVES_STEP);
+        }
     }
     op = gpumem_emit_op(e, GPUMEM_OP_ROTARY, s->rotary, "rotary", 4, operand, n, rotated);
     if (op)
@@ -365,12 +381,14 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
         hold(e, operand[i], GPUMEM_LIVES_STEP);
     y = gpumem_emit_like(e, "attended", like, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
     result[0] = y;
-    if (is_word(s->scores, "alibi") || is_word(s->scores, "wide"))
+    if (is_word(s->scores, "alibi") || is_word(s->scores, "wide") || is_word(s->scores, "wide_scaled") || is_word(s->scores, "added"))
         result[nresult++] = s->weights = of_pairs(e, "weights", like, s, GPUMEM_LIVES_BLOCK);
     if (is_word(s->scores, "alibi")) {
         result[nresult++] = of_pairs(e, "scores", like, s, GPUMEM_LIVES_STEP);
         result[nresult++] = of_pairs(e, "masked", like, s, GPUMEM_LIVES_STEP);
     }
+    if (is_word(s->scores, "added"))
+        result[nresult++] = of_pairs(e, "masked", like, s, GPUMEM_LIVES_STEP);
     if (batched) {
         result[nresult++] = of_pairs(e, "weights", like, s, is_word(s->scores, "floored") ? GPUMEM_LIVES_BLOCK : GPUMEM_LIVES_STEP);
         result[nresult++] = of_pairs(e, "probabilities", like, s, GPUMEM_LIVES_STEP);
@@ -425,7 +443,7 @@ static uint32_t finish(const gpumem_args *args, uint32_t y, gpumem_dim width, co
         weight = gpumem_emit_weight(e, "o_proj.weight", GPUMEM_FAMILY_MATRIX, width, extent(size_of(args, ATTENTION_O_INPUT), GPUMEM_AXIS_HEADS));
     if (flag_of(args, ATTENTION_GATE_BY_HEAD))
         y = all_heads(e, y, extent(s->heads * s->value_dim, GPUMEM_AXIS_HEADS));
-    return linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, weight, width, flags);
+    return dropout(e, "o_dropout", linear(e, "o_proj", GPUMEM_FAMILY_MATRIX, y, weight, width, flags), probability_of(args, ATTENTION_O_DROPOUT));
 }
 
 /* What adapters add to q, k and v (models/zamba2). */
@@ -495,7 +513,7 @@ DESCRIBE(attention_describe)
     if (status != GPUMEM_OK)
         return status;
     if (flag_of(args, ATTENTION_Q_SCALED)) /* without a rotation as it comes (models/opt), else once it is rotated */
-        s.scaled = in[1] == GPUMEM_NONE && !flag_of(args, ATTENTION_FUSED) ? SCALED_FIRST : SCALED_LATE;
+        s.scaled = in[1] == GPUMEM_NONE && !flag_of(args, ATTENTION_FUSED) && !flag_of(args, ATTENTION_Q_SCALED_BY_POSITION) ? SCALED_FIRST : SCALED_LATE;
     project(args, in[0], in[3], &s, e);
     if (s.gating == GATE_SIGMOID && s.gate == GPUMEM_NONE)
         s.gate = gate_of(args, in[0], &s, e);
@@ -519,20 +537,26 @@ DESCRIBE(attention_describe)
         rotate(args, in + 1, &s, e);
     if (is_word(s.layout, "quarters"))
         heads_first_all(&s, e);
-    else if (is_word(s.rotary, "tokens")) {
+    else if (of_tokens(&s)) {
         s.q = heads_first(e, s.q);
         s.k = heads_first(e, s.k);
     }
     if (s.norm != NORM_NONE && late)
         norm_both(&s, e);
+    if (is_word(s.rotary, "complex_tokens") && in[1] != GPUMEM_NONE) {
+        s.q = heads_first(e, s.q);
+        s.k = heads_first(e, s.k);
+    }
     if (s.scaled == SCALED_LATE)
         s.q = scaled(e, "q_scaled", s.q);
+    if (s.scaled == SCALED_LATE && flag_of(args, ATTENTION_Q_SCALED_BY_POSITION) && e->status == GPUMEM_OK)
+        e->op[e->nop - 1].variant = gpumem_emit_string(e, in[1] == GPUMEM_NONE ? "token_positions" : "positions");
     if (flag_of(args, ATTENTION_CAUSAL) && in[3] == GPUMEM_NONE) {
         cache(e, "keys", in[0], s.kv, s.dim, size_or(args, ATTENTION_WINDOW, 0));
         cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
         op = append_cache(e, &s.k, &s.v, s.kv, flag_of(args, ATTENTION_WINDOW_CACHED) ? size_or(args, ATTENTION_WINDOW, 0) : 0);
         if (op)
-            op->attr[2] = is_word(s.scores, "wide");
+            op->attr[2] = is_word(s.scores, "wide") || is_word(s.scores, "wide_scaled");
     }
     if (flag_of(args, ATTENTION_CONTEXT_CACHED) && in[3] != GPUMEM_NONE)
         keep_context(e, in[3], &s);

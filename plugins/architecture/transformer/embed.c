@@ -32,7 +32,7 @@ DESCRIBE(embed_describe)
         if (flag_of(args, EMBED_SCALED))
             gpumem_emit_tensor(e, "embed_scale", GPUMEM_ROLE_BUFFER, 0, flag_of(args, EMBED_SCALE_INT) ? GPUMEM_DTYPE_I64 : GPUMEM_DTYPE_MODEL, 0, NULL);
         y = gpumem_emit_same(e, "scaled", x);
-        last = operate(e, GPUMEM_OP_SCALE, 0, "scale", x, GPUMEM_NONE, y);
+        last = operate(e, GPUMEM_OP_SCALE, flag_of(args, EMBED_SCALED) && flag_of(args, EMBED_SCALE_INT) ? "cast" : 0, "scale", x, GPUMEM_NONE, y);
         x = y;
     }
     if (last)
@@ -76,15 +76,18 @@ DESCRIBE(positions_describe)
 
 const gpumem_paramdef slopes_params[SLOPES_N] = {
     SIZE("heads", NULL, "heads"),
+    SIZE_OR_NULL("slope_positions", "positions, each multiplied by the slopes (models/mpt); null: that comes later"),
 };
 
-/* models/bloom, _get_alibi_slopes: a number for each head, held by the decoder. */
+/* models/bloom, _get_alibi_slopes: a number for each head, held by the decoder; models/mpt, build_mpt_alibi_tensor: for each head and position. */
 DESCRIBE(slopes_describe)
 {
-    gpumem_dim heads = extent(size_of(args, SLOPES_HEADS), GPUMEM_AXIS_HEADS);
-    uint32_t y = gpumem_emit_tensor(e, "slopes", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 1, &heads);
-    (void)out;
-    make_new(e, "slopes", in[0], hold(e, y, GPUMEM_LIVES_STACK));
+    gpumem_dim dim[3];
+    dim[0] = extent(size_of(args, SLOPES_HEADS), GPUMEM_AXIS_HEADS);
+    dim[1] = extent(1, GPUMEM_AXIS_NONE);
+    dim[2] = extent(size_or(args, SLOPES_POSITIONS, 1), GPUMEM_AXIS_NONE);
+    out[0] = gpumem_emit_tensor(e, "slopes", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, is_null(args, SLOPES_POSITIONS) ? 1 : 3, dim);
+    make_new(e, "slopes", in[0], hold(e, out[0], GPUMEM_LIVES_STACK));
     return (gpumem_status)e->status;
 }
 
@@ -228,7 +231,8 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     WORD("rope_kind", "''", "kind of layer that has tables of its own: first part of the buffers' names (models/gemma3)"),
     FLAG("rope_fp32", "false", "the tables stay in fp32 (models/olmo2)"),
     FLAG("rope_halved", "false", "the tables have half the width: one number for a pair (models/gpt_oss)"),
-    SIZE_OR_NULL("rope_rows", "rows of a table of all positions, embed_positions, that they are gathered from (models/gptj)"),
+    SIZE_OR_NULL("rope_rows", "rows of a table of all positions, embed_positions, that they are gathered from (models/codegen)"),
+    FLAG("rope_gathered", "false", "cos is that table and sin are the positions: the attention gathers (models/gptj)"),
     FLAG("rope_complex", "false", "cos and sin are the parts of complex numbers, one for a pair (models/deepseek_v2)"),
     FLAG("rope_weight", "false", "that table is a parameter, weight (models/roformer)"),
     FLAG("rope_passed", "true", "the layers are given the positions beside cos and sin (models/modernbert: they are not)"),
@@ -258,6 +262,11 @@ DESCRIBE(cossin_describe)
                                                   : gpumem_emit_tensor(e, "embed_positions", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_F32, 2, dim);
     }
     operand[1] = in[1] == GPUMEM_NONE ? count_tokens(e, in[0]) : in[1];
+    if (flag_of(args, COSSIN_GATHERED)) {
+        out[0] = operand[0];
+        out[1] = out[2] = operand[1];
+        return (gpumem_status)e->status;
+    }
     if (!flag_of(args, COSSIN_PASSED))
         unpassed(e, operand[1]);
     if (flag_of(args, COSSIN_GRIDS))

@@ -91,6 +91,7 @@ const gpumem_paramdef mlp_params[MLP_N] = {
     FLAG("mlp_held", "false", "what is between its matrices is held until the layer returns (models/bert: they are modules of their own)"),
     FLAG("mlp_cast", "false", "what is between its matrices is cast to the dtype of the last one (models/t5)"),
     FLAG("mlp_product_held", "true", "where gate and up are one matrix, their product is held until it returns (models/phi3; models/modernbert: it is not)"),
+    REAL_OR_NULL("down_dropout", "dropout behind the last matrix, before it returns (models/seed_oss)"),
 };
 
 DESCRIBE(mlp_describe)
@@ -115,6 +116,6 @@ DESCRIBE(mlp_describe)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (m.dropout == GPUMEM_NONE)
         return gpumem_because(args, GPUMEM_EINVAL, "mlp_dropout is no probability");
-    out[0] = feed_forward(e, "", in[0], &m);
+    out[0] = dropout(e, "down_dropout", feed_forward(e, "", in[0], &m), probability_of(args, MLP_DOWN_DROPOUT));
     return (gpumem_status)e->status;
 }

@@ -2,7 +2,7 @@
 #include "components.h"
 
 const gpumem_paramdef rmsnorm_params[RMSNORM_N] = {
-    WORD("norm_style", "'llama'", "llama, gemma (1 + weight, all in fp32), t5, late (cast back after the weight: models/olmo2) wide (and the weight in fp32: models/helium) or powered (so, by a power of -0.5: models/gemma4)"),
+    WORD("norm_style", "'llama'", "llama, gemma (1 + weight, all in fp32), t5, late (cast back after the weight: models/olmo2) wide (and the weight in fp32: models/helium), outer (cast back before the weight: models/llama4) or powered (so, by a power of -0.5: models/gemma4)"),
     FLAG("norm_affine", "true", "is there a weight"),
     FLAG("rms_bias", "false", "has it a bias beside its weight (models/xlstm)"),
 };

@@ -8,7 +8,7 @@
 static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const ids_in[] = {"ids"};
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
 static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"}, *const attention_out[] = {"y", "bias?", "weights?"};
-static const char *const bias_out[] = {"bias"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
+static const char *const bias_out[] = {"bias"}, *const slopes_out[] = {"slopes?"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
 static const char *const head_in[] = {"x", "table?"}, *const logits_out[] = {"logits"};
 static const char *const loss_in[] = {"logits", "labels"}, *const loss_out[] = {"loss?"};
 
@@ -18,7 +18,7 @@ static const gpumem_component components[] = {
     COMPONENT(embed, "token embedding; `table` is its weight, for tied heads; or one that there is already", embed_in, embed_out),
     COMPONENT(position, "learned positions, added to x", x_in, x_out),
     {"positions", "numbers of the tokens, [1, tokens]: position_ids", NULL, 0, 1, 1, x_in, ids_out, positions_describe},
-    PORTS(slopes, "slopes of a bias by position, a number for each head", x_in, 1, NULL, 0),
+    PORTS(slopes, "slopes of a bias by position, a number for each head", x_in, 1, slopes_out, 1),
     COMPONENT(cossin, "cosines and sines of rotary positions, [1, tokens, rope]", cossin_in, cossin_out),
     COMPONENT(rmsnorm, "root mean square norm over the last dimension", x_in, y_out),
     COMPONENT(layernorm, "layer norm over the last dimension; with the parameters of another one, if they are given", layernorm_in, layernorm_out),
