@@ -27,10 +27,11 @@ enum { IDLE_HIDDEN, IDLE_HEADS, IDLE_HEAD_DIM, IDLE_CONTEXT, IDLE_QKV_BIAS, IDLE
 enum { RELBIAS_HEADS, RELBIAS_BUCKETS, RELBIAS_N };
 enum { POOLER_WIDTH, POOLER_ACT, POOLER_N };
 enum { ACTIVATE_ACT, ACTIVATE_N };
+enum { FINITE_ASKED, FINITE_N };
 
 extern const gpumem_paramdef embed_params[EMBED_N], position_params[POSITION_N], cossin_params[COSSIN_N],
     slopes_params[SLOPES_N], rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
-    mlp_params[MLP_N], head_params[HEAD_N], loss_params[LOSS_N], offset_params[OFFSET_N], idle_params[IDLE_N], relbias_params[RELBIAS_N], pooler_params[POOLER_N], activate_params[ACTIVATE_N];
+    mlp_params[MLP_N], head_params[HEAD_N], loss_params[LOSS_N], offset_params[OFFSET_N], idle_params[IDLE_N], relbias_params[RELBIAS_N], pooler_params[POOLER_N], activate_params[ACTIVATE_N], finite_params[FINITE_N];
 
 DESCRIBE(embed_describe);
 DESCRIBE(position_describe);
@@ -51,6 +52,7 @@ DESCRIBE(idle_describe);
 DESCRIBE(relbias_describe);
 DESCRIBE(pooler_describe);
 DESCRIBE(activate_describe);
+DESCRIBE(finite_describe);
 DESCRIBE(shift_describe);
 DESCRIBE(release_describe);
 DESCRIBE(given_describe);

@@ -94,6 +94,21 @@ DESCRIBE(activate_describe)
     return (gpumem_status)e->status;
 }
 
+const gpumem_paramdef finite_params[FINITE_N] = {
+    FLAG("finite_asked", "false", "bounds are tensors: another one where there is an infinity (models/t5)"),
+};
+
+DESCRIBE(finite_describe)
+{
+    gpumem_op *op;
+    uint32_t rule = gpumem_emit_string(e, "x\n  return x\n");
+    out[0] = gpumem_emit_same(e, "finite", in[0]);
+    op = operate(e, GPUMEM_OP_OTHER, NULL, flag_of(args, FINITE_ASKED) ? "finite.asked" : "finite", in[0], GPUMEM_NONE, out[0]);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return (gpumem_status)e->status;
+}
+
 DESCRIBE(concat_describe)
 {
     uint64_t width = 0;
