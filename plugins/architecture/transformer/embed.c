@@ -165,7 +165,7 @@ const gpumem_paramdef position_params[POSITION_N] = {
                                      "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) mask (counted along a mask of ones: models/opt), expanded (arange for each sequence, and its sum with the offset: models/mvp) or repeated (arange, copied for each sequence; rows are picked: models/whisper)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
     WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns), "
-                                      "table (the ids only as long as they are needed) model (until the decoder returns, but layers are not given the ids) or sum (the same, but the embeddings only until they are added)"),
+                                      "table (the ids only as long as they are needed) model (until the decoder returns, but layers are not given the ids) sum (the same, but the embeddings only until they are added) or use (both only as long as they are needed)"),
     FLAG("position_frozen", "false", "the table never trains (models/pegasus)"),
     FLAG("mask_held", "false", "the decoder holds a mask of ones [batch, tokens] in fp32 besides (models/pegasus)"),
     FLAG("position_cast", "false", "x is scaled in place, the buffer is cast to its format, once and for all, and a zero is added to the sum (models/ctrl)"),
@@ -182,9 +182,9 @@ static uint32_t by_rule(gpumem_emit *e, const char *name, uint32_t x, uint32_t y
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", "expanded", "repeated", NULL}, *const lives[] = {"stack", "block", "table", "model", "sum", NULL};
-    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK};
-    static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE};
+    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", "expanded", "repeated", NULL}, *const lives[] = {"stack", "block", "table", "model", "sum", "use", NULL};
+    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE};
+    static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE, GPUMEM_LIVES_USE};
     gpumem_dim dim[3], table[2];
     uint32_t operand[2], x = in[0], y;
     int held = choice_of(args, POSITION_LIVES, lives), casts = flag_of(args, POSITION_CAST);
@@ -193,7 +193,7 @@ DESCRIBE(position_describe)
     if (kind < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask, expanded, repeated");
     if (held < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model, sum");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model, sum, use");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
     table[1] = last_of(e, in[0]);
     operand[0] = hold(e, position_ids(e, in[0], kind, held == 3, table[0].size), kind == IDS_ADDED ? GPUMEM_LIVES_USE : of_ids[held]);
