@@ -601,6 +601,16 @@ DERIVE(d_where)
     gm_tv_unref(t, zero);
 }
 
+/* gradients(on): torch.no_grad from here on, or its end */
+WORD(gradients)
+{
+    (void)word;
+    (void)n;
+    (void)out;
+    t->grad_mode = t->training && arg[0].size.num != 0;
+    return 0;
+}
+
 const gm_word gm_words_elementwise[] = {
     {"adds", "t|a", 0, plain, d_same},      {"neg", "t", 0, plain, d_new},       {"muls", "t|a", 0, plain, d_new},
     {"pow", "t|a", 'h', of_input, d_pow},   {"square", "t", 0, of_input, d_pow}, {"rsqrt", "t", 'h', of_result, d_rsqrt},
@@ -614,7 +624,7 @@ const gm_word gm_words_elementwise[] = {
     {"mul", "tt", 0, mul, d_mul},          {"div", "tt", 0, div_, d_div},        {"div_in", "tt", 0, div_in, d_div},   {"add_in", "tt", 0, add_in, d_add},
     {"detach", "t", 0, detach, NULL},     {"test", "t|t", 0, test, NULL}, {"maximum", "tt", 0, maximum, d_maximum}, {"mul_complex", "tt", 0, mul_complex, d_mul_complex},
     {"to", "td", 0, to, d_to},
-    {"dropout", "ts", 0, dropout, d_new},  {"clone", "t", 0, clone, d_same}, {"require_grad", "t", 0, require_grad, NULL},    {"mean", "ts", 0, mean, d_mean},
+    {"dropout", "ts", 0, dropout, d_new},  {"clone", "t", 0, clone, d_same}, {"require_grad", "t", 0, require_grad, NULL}, {"gradients", "s", 0, gradients, NULL},    {"mean", "ts", 0, mean, d_mean},
     {"to_dense", "td", 0, to_dense, d_to},
     {"sum", "ts", 'h', sum, d_sum},        {"sum1", "ts", 'h', sum1, d_sum},     {"norm", "ts", 'h', norm, d_norm},
     {"softmax", "t|s", 'h', softmax, d_new_input}, {"log_softmax", "t|s", 'h', softmax, d_new_input}, {"layer_norm", "too", 'h', layer_norm, d_layer_norm},
