@@ -7,7 +7,7 @@
 
 #define MAX_NAMES 64 /* in a rule */
 
-enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_VARIED, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_CACHING, E_FIXED, E_LAST_ONLY, E_PAST, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED, E_FITS };
+enum { E_NUMBER, E_NAME, E_WORD, E_RULE, E_VARIED, E_LIST, E_DIM, E_BINARY, E_NOT, E_HAS, E_DERIVED, E_DTYPE, E_GRAD, E_TRAINING, E_NDIM, E_NUMEL, E_AUTOCAST, E_AUTOCAST_DTYPE, E_HALF, E_CACHING, E_FIXED, E_LAST_ONLY, E_PAST, E_CHECKPOINTING, E_DESCRIBED, E_DESCRIBED_IN, E_DESCRIBED_DTYPE, E_DESCRIBED_SIZES, E_AS_DESCRIBED, E_FITS };
 enum { OP_MUL, OP_DIV, OP_ADD, OP_SUB, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR };
 
 typedef struct expression { uint8_t kind, op, nargs; uint16_t at; /* word, name or rule */ int64_t number; const char *varied; /* number: its length */ uint32_t arg[GM_WORD_ARGS]; } expression;
@@ -234,6 +234,8 @@ static uint32_t named(parser *p, const char *s, size_t n)
             return node(p, E_AUTOCAST);
         if (n == 14 && memcmp(s, "autocast_dtype", 14) == 0)
             return node(p, E_AUTOCAST_DTYPE);
+        if (n == 3 && memcmp(s, "f16", 3) == 0)
+            return node(p, E_HALF);
         if (n == 13 && memcmp(s, "checkpointing", 13) == 0)
             return node(p, E_CHECKPOINTING);
         if (n == 7 && memcmp(s, "caching", 7) == 0)
@@ -950,6 +952,10 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
     case E_AUTOCAST_DTYPE:
         out->type = GM_ARG_SIZE;
         out->size = gm_ext_of(x->t->low);
+        return true;
+    case E_HALF: /* none of the formats that are always there */
+        out->type = GM_ARG_SIZE;
+        out->size = gm_ext_of(gpumem_format_find(x->t->format, x->t->nformat, "f16"));
         return true;
     case E_PAST:
         out->type = GM_ARG_SIZE;

@@ -76,6 +76,29 @@ DERIVE(d_clamp)
     gm_tv_unref(t, a);
 }
 
+/* clamp by tensors: the same, and a mask of both masks */
+WORD(clamp_between)
+{
+    uint32_t in[3] = {arg[0].tv, arg[1].tv, arg[2].tv}, node = gm_node_begin(t, word, 1, in);
+    UNUSED_WORD;
+    for (unsigned i = 0; i < 3; i++)
+        gm_node_save(t, node, in[i]);
+    out[0] = t->stop ? GM_NONE : gm_like(t, in[0]);
+    gm_node_output(t, node, out[0], 0);
+    return out[0] != GM_NONE;
+}
+
+DERIVE(d_clamp_between)
+{
+    uint32_t zero = gm_tv_new(t, 0, NULL, t->tv[g[0]].dtype), mask[3];
+    for (unsigned i = 0; i < 3; i++)
+        mask[i] = gm_like_as(t, node->saved[0], GPUMEM_FORMAT_BOOL);
+    res[0] = gm_like(t, g[0]);
+    for (unsigned i = 3; i-- > 0;)
+        gm_tv_unref(t, mask[i]);
+    gm_tv_unref(t, zero);
+}
+
 /* clamp_: what it was is cloned before it is overwritten; where(self >= min && self <= max, grad, 0) */
 WORD(clamp_in_place)
 {
@@ -599,6 +622,16 @@ DERIVE(d_where)
     gm_tv_unref(t, zero);
 }
 
+/* gradients(on): torch.no_grad from here on, or its end */
+WORD(gradients)
+{
+    (void)word;
+    (void)n;
+    (void)out;
+    t->grad_mode = t->training && arg[0].size.num != 0;
+    return 0;
+}
+
 const gm_word gm_words_elementwise[] = {
     {"adds", "t|a", 0, plain, d_same},      {"neg", "t", 0, plain, d_new},       {"muls", "t|a", 0, plain, d_new},
     {"pow", "t|a", 'h', of_input, d_pow},   {"square", "t", 0, of_input, d_pow}, {"rsqrt", "t", 'h', of_result, d_rsqrt},
@@ -606,13 +639,13 @@ const gm_word gm_words_elementwise[] = {
     {"silu", "t", 0, of_input, d_new_input}, {"gelu", "t", 0, of_input, d_new_input}, {"relu", "t", 0, of_result, d_new_input}, {"gelu_by_hand", "t", 0, gelu_by_hand, d_gelu_by_hand},
     {"erf", "t", 0, of_input, d_erf}, {"hardtanh", "t", 0, of_input, d_new_input}, {"hardswish", "t", 0, of_input, d_new_input}, {"leaky_relu", "t", 0, of_input, d_new_input},
     {"mish", "t", 0, of_input, d_new_input}, {"tanh", "t", 0, of_result, d_new_input}, {"sigmoid", "t", 0, of_result, d_new_input}, {"softplus", "t", 'h', of_input, d_new_input},
-    {"clamp", "t", 0, of_input, d_clamp}, {"clamp_in_place", "t", 0, clamp_in_place, d_clamp_in_place}, {"scaled_in_place", "t", 0, scaled_in_place, d_new}, {"where", "ttt", 0, where_, d_where}, {"expm1", "t", 'h', of_result, d_of_other},
+    {"clamp", "t", 0, of_input, d_clamp}, {"clamp_between", "ttt", 0, clamp_between, d_clamp_between}, {"clamp_in_place", "t", 0, clamp_in_place, d_clamp_in_place}, {"scaled_in_place", "t", 0, scaled_in_place, d_new}, {"where", "ttt", 0, where_, d_where}, {"expm1", "t", 'h', of_result, d_of_other},
     {"abs", "t", 0, of_input, d_of_other}, {"sin", "t", 0, of_input, d_of_other},
     {"cos", "t", 0, of_input, d_of_other}, {"add", "tt", 0, add, d_add},         {"sub", "tt", 0, add, d_sub},
     {"mul", "tt", 0, mul, d_mul},          {"div", "tt", 0, div_, d_div},        {"div_in", "tt", 0, div_in, d_div},   {"add_in", "tt", 0, add_in, d_add},
     {"detach", "t", 0, detach, NULL},     {"test", "t|t", 0, test, NULL}, {"maximum", "tt", 0, maximum, d_maximum}, {"mul_complex", "tt", 0, mul_complex, d_mul_complex},
     {"to", "td", 0, to, d_to},
-    {"dropout", "ts", 0, dropout, d_new},  {"clone", "t", 0, clone, d_same}, {"require_grad", "t", 0, require_grad, NULL},    {"mean", "ts", 0, mean, d_mean},
+    {"dropout", "ts", 0, dropout, d_new},  {"clone", "t", 0, clone, d_same}, {"require_grad", "t", 0, require_grad, NULL}, {"gradients", "s", 0, gradients, NULL},    {"mean", "ts", 0, mean, d_mean},
     {"to_dense", "td", 0, to_dense, d_to},
     {"sum", "ts", 'h', sum, d_sum},        {"sum1", "ts", 'h', sum1, d_sum},     {"norm", "ts", 'h', norm, d_norm},
     {"logsumexp", "ts", 'h', logsumexp, d_logsumexp},

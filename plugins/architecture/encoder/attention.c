@@ -368,7 +368,7 @@ DESCRIBE(ngram_describe)
     return (gpumem_status)e->status;
 }
 
-const gpumem_paramdef streams_params[STREAMS_N] = {SIZE("streams", NULL, "tokens that are predicted at once")};
+const gpumem_paramdef streams_params[STREAMS_N] = {SIZE("streams", NULL, "tokens that are predicted at once"), SIZE("positions", NULL, "largest number of tokens")};
 const gpumem_paramdef predicted_params[PREDICTED_N] = {SIZE("streams", NULL, "tokens that are predicted at once")};
 
 static uint32_t times(gpumem_emit *e, const char *name, uint32_t x, uint64_t of, uint64_t now)
@@ -384,9 +384,16 @@ DESCRIBE(streams_describe)
     uint64_t n = size_of(args, STREAMS_COUNT);
     if (e->tensor[in[0]].ndim != 3)
         return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
-    out[0] = hold(e, times(e, "streams", in[0], 1, n + 1), GPUMEM_LIVES_STACK);
-    operate(e, GPUMEM_OP_CONCAT, 0, "streams", in[0],
-            gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(n, GPUMEM_AXIS_NONE), last_of(e, in[0])), out[0]);
+    gpumem_op *op;
+    uint32_t operand[2], rule = gpumem_emit_string(e, "x W\n  y = described(0)\n  return y\n");
+    operand[0] = in[0];
+    operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(n, GPUMEM_AXIS_NONE), last_of(e, in[0]));
+    out[0] = times(e, "streams", in[0], 1, n + 1);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "streams", 2, operand, 1, out);
+    if (op && e->status == GPUMEM_OK) {
+        op->rule = rule;
+        op->attr[0] = (uint32_t)size_of(args, STREAMS_POSITIONS);
+    }
     return (gpumem_status)e->status;
 }
 
@@ -396,7 +403,13 @@ DESCRIBE(predicted_describe)
     if (e->tensor[in[0]].ndim != 3)
         return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
     out[0] = hold(e, view_of(e, times(e, "predicted", in[0], n + 1, n), in[0]), GPUMEM_LIVES_MODEL);
-    operate(e, GPUMEM_OP_VIEW, 0, "predicted", in[0], GPUMEM_NONE, out[0]);
+    gpumem_op *op;
+    uint32_t rule = gpumem_emit_string(e, "x\n  return x\n");
+    op = operate(e, GPUMEM_OP_OTHER, NULL, "predicted", in[0], GPUMEM_NONE, out[0]);
+    if (op && e->status == GPUMEM_OK) {
+        op->rule = rule;
+        op->attr[0] = (uint32_t)n;
+    }
     return (gpumem_status)e->status;
 }
 

@@ -9,7 +9,7 @@ enum { RELATIVE_HEADS, RELATIVE_HEAD_DIM, RELATIVE_DROPOUT, RELATIVE_N };
 enum { AXIAL_SHAPE, AXIAL_WIDTHS, AXIAL_N };
 enum { HASHED_HEADS, HASHED_HEAD_DIM, HASHED_DROPOUT, HASHED_N };
 enum { NGRAM_HEADS, NGRAM_HEAD_DIM, NGRAM_BUCKETS, NGRAM_DROPOUT, NGRAM_N };
-enum { STREAMS_COUNT, STREAMS_N };
+enum { STREAMS_COUNT, STREAMS_POSITIONS, STREAMS_N };
 enum { PREDICTED_COUNT, PREDICTED_N };
 enum { DISTANCES_HEADS, DISTANCES_HEAD_DIM, DISTANCES_DROPOUT, DISTANCES_N };
 enum { CHAIN_LENGTH, CHAIN_INTERMEDIATE, CHAIN_ACT, CHAIN_N };
@@ -23,10 +23,15 @@ enum { GROUPED_WIDTH, GROUPED_GROUPS, GROUPED_N };
 enum { DISENTANGLED_HEADS, DISENTANGLED_HEAD_DIM, DISENTANGLED_FUSED, DISENTANGLED_KEYS, DISENTANGLED_QUERIES, DISENTANGLED_SHARED, DISENTANGLED_TALKING, DISENTANGLED_DROPOUT, DISENTANGLED_N };
 enum { EXPERTS_COUNT, EXPERTS_WIDTH, EXPERTS_ACT, EXPERTS_UP, EXPERTS_DOWN, EXPERTS_BIAS, EXPERTS_ROUTER_BIAS, EXPERTS_TOP, EXPERTS_N };
 
+enum { BLOCKS_SIZE, BLOCKS_GLOBAL, BLOCKS_N };
+enum { GLOBAL_LOCAL_HEADS, GLOBAL_LOCAL_BLOCK, GLOBAL_LOCAL_STAGGERED, GLOBAL_LOCAL_DROPOUT, GLOBAL_LOCAL_RESULT_DROPOUT, GLOBAL_LOCAL_N };
+enum { FEED_BOTH_INTERMEDIATE, FEED_BOTH_ACT, FEED_BOTH_DROPOUT, FEED_BOTH_RESULT_DROPOUT, FEED_BOTH_N };
+
 extern const gpumem_paramdef adapters_params[ADAPTERS_N], relative_params[RELATIVE_N], axial_params[AXIAL_N], hashed_params[HASHED_N],
     ngram_params[NGRAM_N], streams_params[STREAMS_N], predicted_params[PREDICTED_N],
     attend_params[ATTEND_N], conv1d_params[CONV1D_N], grouped_params[GROUPED_N], disentangled_params[DISENTANGLED_N], experts_params[EXPERTS_N],
-    distances_params[DISTANCES_N], table_params[TABLE_N], slice_params[SLICE_N], integers_params[INTEGERS_N], chain_params[CHAIN_N], frames_params[FRAMES_N];
+    distances_params[DISTANCES_N], table_params[TABLE_N], slice_params[SLICE_N], integers_params[INTEGERS_N], chain_params[CHAIN_N], frames_params[FRAMES_N],
+    blocks_params[BLOCKS_N], global_local_params[GLOBAL_LOCAL_N], feed_both_params[FEED_BOTH_N];
 
 DESCRIBE(adapters_describe);
 DESCRIBE(relative_describe);
@@ -46,6 +51,11 @@ DESCRIBE(slice_describe);
 DESCRIBE(integers_describe);
 DESCRIBE(chain_describe);
 DESCRIBE(frames_describe);
+DESCRIBE(sinusoids_describe);
+DESCRIBE(blocks_describe);
+DESCRIBE(unblocked_describe);
+DESCRIBE(global_local_describe);
+DESCRIBE(feed_both_describe);
 
 typedef struct attend_spec { uint64_t heads, dim, value; uint32_t dropout; int causal; } attend_spec;
 

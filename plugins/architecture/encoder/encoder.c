@@ -7,6 +7,8 @@
 static const char *const x_in[] = {"x"}, *const y_out[] = {"y"}, *const x_out[] = {"x"};
 static const char *const qkv_in[] = {"q", "k", "v", "bias?"}, *const ids_in[] = {"ids"}, *const related_in[] = {"x", "relative?"};
 
+static const char *const blocks_out[] = {"x", "mask", "global"}, *const blocks_in[] = {"x", "global", "mask"}, *const both[] = {"x", "global"}, *const like_in[] = {"x", "ids"};
+
 static const gpumem_component components[] = {
     COMPONENT(adapters, "one of several narrow networks: one for each name; tokens go through that of their own", x_in, y_out),
     COMPONENT(relative, "attention with scores of distances beside those of tokens, as Transformer-XL has it", x_in, y_out),
@@ -23,6 +25,11 @@ static const gpumem_component components[] = {
     COMPONENT(experts, "mixture of experts that are modules of their own, each with a limited number of tokens", x_in, y_out),
     COMPONENT(chain, "feed forward networks one after the other, each with its residual and norm", x_in, y_out),
     COMPONENT(frames, "so many frames of a spectrum for each sequence of ids, as input features", ids_in, x_out),
+    {"sinusoids", "positions as sines and cosines, made each time, added to x", NULL, 0, 1, 1, x_in, x_out, sinusoids_describe},
+    COMPONENT(blocks, "x in whole blocks of tokens, its mask, and tokens that all see", x_in, blocks_out),
+    {"unblocked", "the tokens that there were before", NULL, 0, 2, 1, like_in, x_out, unblocked_describe},
+    COMPONENT(global_local, "norm, attention within blocks and with the global tokens, residual", blocks_in, both),
+    COMPONENT(feed_both, "norm, feed forward network and residual, the same for both", both, both),
     {"integers", "what arithmetic in integers keeps beside a module's parameters", integers_params, COUNT(integers_params), 0, 0, NULL, NULL, integers_describe},
     COMPONENT(streams, "x, and beside it a stream for each further token that is predicted", x_in, x_out),
     COMPONENT(predicted, "the streams that predict", x_in, x_out),

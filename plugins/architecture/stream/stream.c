@@ -4,14 +4,16 @@
 
 enum { CAST_FP32, CAST_N };
 enum { JOIN_WIDTH, JOIN_N };
-enum { FILL_NAME, FILL_N };
+enum { FILL_NAME, FILL_FROZEN, FILL_N };
+enum { GRADIENTS_ON, GRADIENTS_N };
 enum { AFFINE_NAME, AFFINE_N };
 enum { GAIN_NAME, GAIN_N };
 enum { ADAPTER_RANK, ADAPTER_WIDTH, ADAPTER_NUMBERS, ADAPTER_USED, ADAPTER_N };
 
 static const gpumem_paramdef cast_params[CAST_N] = {FLAG("cast_fp32", "false", "to fp32; false: to the model's format")};
 static const gpumem_paramdef join_params[JOIN_N] = {SIZE_OR_NULL("join_width", "width of both together; null: the sum of theirs, and no other could run")};
-static const gpumem_paramdef fill_params[FILL_N] = {WORD("fill_name", NULL, "name of the vector")};
+static const gpumem_paramdef fill_params[FILL_N] = {WORD("fill_name", NULL, "name of the vector"), FLAG("fill_frozen", "false", "it never trains")};
+static const gpumem_paramdef gradients_params[GRADIENTS_N] = {FLAG("gradients", NULL, "is what follows recorded")};
 static const gpumem_paramdef affine_params[AFFINE_N] = {WORD("affine_name", NULL, "first part of the names of scale and bias")};
 static const gpumem_paramdef gain_params[GAIN_N] = {WORD("gain_name", "'global_scale'", "name of the one number")};
 static const gpumem_paramdef adapter_params[ADAPTER_N] = {
@@ -54,8 +56,23 @@ static DESCRIBE(join_describe)
 static DESCRIBE(fill_describe)
 {
     uint32_t w = vector(e, "", args->param[FILL_NAME].v.s, GPUMEM_FAMILY_OTHER, last_of(e, in[0]));
+    if (flag_of(args, FILL_FROZEN) && w < e->ntensor)
+        e->tensor[w].tag |= GPUMEM_TAG_FROZEN | GPUMEM_TAG_FIXED;
     out[0] = gpumem_emit_same(e, "filled", in[0]);
     operate(e, GPUMEM_OP_REPEAT, 0, "filled", w, GPUMEM_NONE, out[0]);
+    return (gpumem_status)e->status;
+}
+
+/* torch.no_grad, or its end: from here on. */
+static DESCRIBE(gradients_describe)
+{
+    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "gradients", 1, in, 0, NULL);
+    uint32_t rule = gpumem_emit_string(e, "x : on\n  gradients(on)\n");
+    (void)out;
+    if (op && e->status == GPUMEM_OK) {
+        op->rule = rule;
+        op->attr[0] = (uint32_t)flag_of(args, GRADIENTS_ON);
+    }
     return (gpumem_status)e->status;
 }
 
@@ -119,6 +136,7 @@ static const gpumem_component components[] = {
     {"copy", "the same in a tensor of its own", NULL, 0, 1, 1, x_in, y_out, copy_describe},
     {"join", "two inputs side by side", join_params, JOIN_N, 2, 1, two_in, y_out, join_describe},
     {"fill", "a vector in the place of every token", fill_params, FILL_N, 1, 1, x_in, y_out, fill_describe},
+    {"gradients", "where torch.no_grad begins or ends", gradients_params, GRADIENTS_N, 1, 0, x_in, NULL, gradients_describe},
     {"affine", "a learned bias, then a learned scale", affine_params, AFFINE_N, 1, 1, x_in, y_out, affine_describe},
     {"gain", "one learned number", gain_params, GAIN_N, 1, 1, x_in, y_out, gain_describe},
     {"adapter", "one of several pairs of matrices", adapter_params, ADAPTER_N, 1, 1, x_in, y_out, adapter_describe},

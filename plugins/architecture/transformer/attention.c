@@ -45,9 +45,10 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
     WORD("scores", "'plain'", "how scores are computed without a kernel: plain (softmax in fp32), narrow (as they come: models/gpt2), uncast (the same, not cast back: models/biogpt); or always: "
-                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), wide_scaled (the same, scaled before the mask: models/gptj), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese), added (a bias and a mask of bools: models/mpt), where (q and k in fp32, a mask of its own before the model's: models/gpt_neo); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal), t5 (so, with a bias), scaled (in place: models/falcon), sink_scaled (what is attended is scaled for the sinks: models/granite_swa) or bare (softmax as they come, not cast back: models/llama4)"),
+                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), wide_scaled (the same, scaled before the mask: models/gptj), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese), added (a bias and a mask of bools: models/mpt), added_in_place (a bias: models/mpnet), where (q and k in fp32, a mask of its own before the model's: models/gpt_neo); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal), t5 (so, with a bias), scaled (in place: models/falcon), sink_scaled (what is attended is scaled for the sinks: models/granite_swa) or bare (softmax as they come, not cast back: models/llama4)"),
     SIZE_OR_NULL("bias_buckets", "kinds of distances that it makes a bias for itself, relative_attention_bias; null: it does not"),
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
+    FLAG("bias_local", "false", "the bias that it makes is a variable of its own (models/umt5)"),
     FLAG("context_cached", "false", "keys and values of the context are made in the first step and remembered (models/bart, encoder_attn)"),
     FLAG("window_cached", "true", "a window's cache has no more than the window; else the mask alone says so (models/gpt_neo)"),
     REAL_OR_NULL("o_dropout", "dropout behind the output matrix, before it returns (models/seed_oss)"),
@@ -72,7 +73,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "gathered", "halves", "complex", "complex_tokens", "half_fp32", "pairs_wide", "none", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
-    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "wide_scaled", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", "where", "sink_scaled", "added", "bare", NULL};
+    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "wide_scaled", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", "where", "sink_scaled", "added", "added_in_place", "bare", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -94,7 +95,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->layout == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "qkv_layout is none of parts, heads, picked, quarters");
     if (s->scores == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, wide_scaled, upcast, bert, t5, scaled, batched, floored, zeros, where, sink_scaled, added, bare");
+        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, wide_scaled, upcast, bert, t5, scaled, batched, floored, zeros, where, sink_scaled, added, added_in_place, bare");
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
     if (s->rotary == NULL)
@@ -393,6 +394,10 @@ static uint32_t attend(const gpumem_args *args, uint32_t like, uint32_t bias, at
         result[nresult++] = of_pairs(e, "weights", like, s, is_word(s->scores, "floored") ? GPUMEM_LIVES_BLOCK : GPUMEM_LIVES_STEP);
         result[nresult++] = of_pairs(e, "probabilities", like, s, GPUMEM_LIVES_STEP);
     }
+    if (is_word(s->scores, "added_in_place")) {
+        result[nresult++] = of_pairs(e, "scores", like, s, GPUMEM_LIVES_STEP);
+        result[nresult++] = of_pairs(e, "probabilities", like, s, GPUMEM_LIVES_STEP);
+    }
     op = gpumem_emit_op(e, GPUMEM_OP_ATTENTION, s->scores, "attention", 5, operand, nresult, result);
     if (op) {
         op->attr[0] = (uint32_t)s->heads;
@@ -457,21 +462,39 @@ static void adapt(const uint32_t *more, attention_spec *s, gpumem_emit *e)
         s->v = binary(e, GPUMEM_OP_ADD, "v_adapted", s->v, more[2]);
 }
 
+/* UMT5Attention.forward: each layer makes its own, and forgets it. */
+static uint32_t local_bias(const gpumem_args *args, uint32_t x, uint32_t y, const attention_spec *s, gpumem_emit *e)
+{
+    uint32_t operand[2], rule = gpumem_emit_string(e, "W x\n  y = described(0)\n  return y\n");
+    gpumem_op *op;
+    operand[0] = gpumem_emit_weight(e, "relative_attention_bias.weight", GPUMEM_FAMILY_EMBEDDING, extent(size_of(args, ATTENTION_BIAS_BUCKETS), GPUMEM_AXIS_NONE), extent(s->heads, GPUMEM_AXIS_HEADS));
+    operand[1] = x;
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "position_bias", 2, operand, 1, &y);
+    if (op && e->status == GPUMEM_OK) {
+        op->rule = rule;
+        op->attr[0] = (uint32_t)flag_of(args, ATTENTION_CAUSAL);
+    }
+    return y;
+}
+
 /* T5Attention.forward: the first layer makes the bias, after its projections. */
 static uint32_t own_bias(const gpumem_args *args, const uint32_t *in, const attention_spec *s, gpumem_emit *e)
 {
     uint32_t keys = in[3] == GPUMEM_NONE ? in[0] : in[3], y;
+    unsigned local = flag_of(args, ATTENTION_BIAS_LOCAL);
     gpumem_dim dim[4];
-    if (!is_null(args, ATTENTION_BIAS_BUCKETS))
+    if (!is_null(args, ATTENTION_BIAS_BUCKETS) && !local)
         return distance_bias(e, "relative_attention_bias", in[0], s->heads, size_of(args, ATTENTION_BIAS_BUCKETS), flag_of(args, ATTENTION_CAUSAL));
-    if (!flag_of(args, ATTENTION_BIAS_ZEROS) || e->status != GPUMEM_OK)
+    if ((!flag_of(args, ATTENTION_BIAS_ZEROS) && is_null(args, ATTENTION_BIAS_BUCKETS)) || e->status != GPUMEM_OK)
         return in[4];
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[1] = extent(s->heads, GPUMEM_AXIS_HEADS);
     dim[2] = e->tensor[in[0]].dim[e->tensor[in[0]].ndim - 2];
     dim[3] = e->tensor[keys].dim[e->tensor[keys].ndim - 2];
-    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_STACK);
-    make_new(e, "zero_bias", s->q, y);
+    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), local ? GPUMEM_LIVES_STEP : GPUMEM_LIVES_STACK);
+    if (!is_null(args, ATTENTION_BIAS_BUCKETS))
+        return local_bias(args, in[0], y, s, e);
+    make_new(e, local ? "zero_bias.local" : "zero_bias", s->q, y);
     return y;
 }
 

@@ -108,10 +108,10 @@ static uint32_t shifted(gpumem_emit *e, uint32_t ids)
     return y;
 }
 
-enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK, IDS_EXPANDED };
+enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK, IDS_EXPANDED, IDS_REPEATED };
 
 /* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it; gather, [1, tokens]
- * that are seen as each; added, arange and its sums with the offset; mask, counted along a mask of ones. */
+ * that are seen as each; added, arange and its sums with the offset; mask, counted along a mask of ones; repeated, arange and its copy for each sequence. */
 static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, int held, uint64_t positions)
 {
     gpumem_dim dim[2];
@@ -139,6 +139,12 @@ static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, int held, uin
         make_new(e, "ids", buffer, y);
         return y;
     }
+    if (kind == IDS_REPEATED) {
+        buffer = unpassed(e, hold(e, count_tokens(e, x), GPUMEM_LIVES_USE));
+        y = token_ids(e, x, e->tensor[x].dim[0]);
+        make_new(e, "ids", buffer, y);
+        return y;
+    }
     if (kind == IDS_ADDED) {
         buffer = unpassed(e, hold(e, count_tokens(e, x), held ? GPUMEM_LIVES_STACK : GPUMEM_LIVES_USE));
         y = token_ids(e, x, extent(1, GPUMEM_AXIS_NONE));
@@ -159,10 +165,10 @@ const gpumem_paramdef position_params[POSITION_N] = {
     WORD("position_buffer", "''", "name of a buffer that holds them instead of a parameter (models/xglm, models/ctrl)"),
     FLAG("position_fp32", "false", "that buffer is fp32"),
     WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types), buffer (position_ids: models/bert), "
-                                     "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) mask (counted along a mask of ones: models/opt) or expanded (arange for each sequence, and its sum with the offset: models/mvp)"),
+                                     "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) mask (counted along a mask of ones: models/opt), expanded (arange for each sequence, and its sum with the offset: models/mvp) or repeated (arange, copied for each sequence; rows are picked: models/whisper)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
     WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns), "
-                                      "table (the ids only as long as they are needed) model (until the decoder returns, but layers are not given the ids) or sum (the same, but the embeddings only until they are added)"),
+                                      "table (the ids only as long as they are needed) model (until the decoder returns, but layers are not given the ids) sum (the same, but the embeddings only until they are added) or use (both only as long as they are needed)"),
     FLAG("position_frozen", "false", "the table never trains (models/pegasus)"),
     FLAG("mask_held", "false", "the decoder holds a mask of ones [batch, tokens] in fp32 besides (models/pegasus)"),
     FLAG("position_cast", "false", "x is scaled in place, the buffer is cast to its format, once and for all, and a zero is added to the sum (models/ctrl)"),
@@ -179,18 +185,18 @@ static uint32_t by_rule(gpumem_emit *e, const char *name, uint32_t x, uint32_t y
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", "expanded", NULL}, *const lives[] = {"stack", "block", "table", "model", "sum", NULL};
-    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK};
-    static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE};
+    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", "expanded", "repeated", NULL}, *const lives[] = {"stack", "block", "table", "model", "sum", "use", NULL};
+    static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE};
+    static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE, GPUMEM_LIVES_USE};
     gpumem_dim dim[3], table[2];
     uint32_t operand[2], x = in[0], y;
     int held = choice_of(args, POSITION_LIVES, lives), casts = flag_of(args, POSITION_CAST);
     const char *buffer = args->param[POSITION_BUFFER].v.s;
     int kind = choice_of(args, POSITION_IDS, kinds);
     if (kind < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask, expanded");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask, expanded, repeated");
     if (held < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model, sum");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model, sum, use");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
     table[1] = last_of(e, in[0]);
     operand[0] = hold(e, position_ids(e, in[0], kind, held == 3, table[0].size), kind == IDS_ADDED ? GPUMEM_LIVES_USE : of_ids[held]);
@@ -218,7 +224,7 @@ DESCRIBE(position_describe)
     y = hold(e, gpumem_emit_tensor(e, "positions", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), of_table[held]);
     if (casts)
         x = by_rule(e, "scaled_in_place", x, hold(e, view_of(e, gpumem_emit_same(e, "scaled", x), x), GPUMEM_LIVES_STACK), "x\n  y = scaled_in_place(x)\n  return y\n");
-    gpumem_emit_op(e, GPUMEM_OP_EMBED, casts ? "cast" : NULL, "positions", 2, operand, 1, &y);
+    gpumem_emit_op(e, GPUMEM_OP_EMBED, casts ? "cast" : kind == IDS_REPEATED ? "picked" : NULL, "positions", 2, operand, 1, &y);
     out[0] = binary(e, GPUMEM_OP_ADD, "placed", x, y);
     if (casts)
         out[0] = by_rule(e, "plus_zero", out[0], gpumem_emit_same(e, "placed", x), "x\n  y = adds(x)\n  return y\n");

@@ -31,6 +31,7 @@ DESCRIBE(idle_describe)
 const gpumem_paramdef relbias_params[RELBIAS_N] = {
     SIZE("heads", NULL, "heads"),
     SIZE("relbias_buckets", NULL, "kinds of distances"),
+    FLAG("relbias_copied", "false", "it is copied for each sequence (models/mpnet)"),
 };
 
 uint32_t distance_bias(gpumem_emit *e, const char *module, uint32_t x, uint64_t heads, uint64_t buckets, int causal)
@@ -55,8 +56,32 @@ uint32_t distance_bias(gpumem_emit *e, const char *module, uint32_t x, uint64_t 
     return bias;
 }
 
+/* MPNetEncoder.compute_position_bias */
+static uint32_t copied_bias(gpumem_emit *e, uint32_t x, uint64_t heads, uint64_t buckets)
+{
+    uint32_t operand[2], y, rule = gpumem_emit_string(e, "W x\n  y = described(0)\n  return y\n");
+    gpumem_dim dim[4], width = extent(heads, GPUMEM_AXIS_HEADS);
+    gpumem_op *op;
+    if (e->status != GPUMEM_OK || e->tensor[x].ndim != 3)
+        return gpumem_emit_fail(e, GPUMEM_EINVAL);
+    dim[0] = e->tensor[x].dim[0];
+    dim[1] = width;
+    dim[2] = dim[3] = e->tensor[x].dim[1];
+    operand[0] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(buckets, GPUMEM_AXIS_NONE), width);
+    operand[1] = x;
+    y = hold(e, gpumem_emit_tensor(e, "bias", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim), GPUMEM_LIVES_STACK);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "position_bias.copied", 2, operand, 1, &y);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return y;
+}
+
 DESCRIBE(relbias_describe)
 {
+    if (flag_of(args, RELBIAS_COPIED)) {
+        out[0] = copied_bias(e, in[0], size_of(args, RELBIAS_HEADS), size_of(args, RELBIAS_BUCKETS));
+        return (gpumem_status)e->status;
+    }
     out[0] = distance_bias(e, "", in[0], size_of(args, RELBIAS_HEADS), size_of(args, RELBIAS_BUCKETS), 0);
     return (gpumem_status)e->status;
 }
@@ -91,6 +116,21 @@ DESCRIBE(activate_describe)
     if (act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     out[0] = activate(e, in[0], act);
+    return (gpumem_status)e->status;
+}
+
+const gpumem_paramdef finite_params[FINITE_N] = {
+    FLAG("finite_asked", "false", "bounds are tensors: another one where there is an infinity (models/t5)"),
+};
+
+DESCRIBE(finite_describe)
+{
+    gpumem_op *op;
+    uint32_t rule = gpumem_emit_string(e, "x\n  return x\n");
+    out[0] = gpumem_emit_same(e, "finite", in[0]);
+    op = operate(e, GPUMEM_OP_OTHER, NULL, flag_of(args, FINITE_ASKED) ? "finite.asked" : "finite", in[0], GPUMEM_NONE, out[0]);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
     return (gpumem_status)e->status;
 }
 

@@ -32,6 +32,7 @@ static const gpumem_component components[] = {
     COMPONENT(relbias, "a bias of the scores by the distance of two tokens, learned", x_in, bias_out),
     COMPONENT(pooler, "a matrix and an activation function over the first token", x_in, y_out),
     COMPONENT(activate, "an activation function", x_in, y_out),
+    COMPONENT(finite, "numbers of 16-bit floating point kept below infinity; others as they are", x_in, y_out),
     {"concat", "its inputs side by side", NULL, 0, 3, 1, parts_in, y_out, concat_describe},
     {"shift", "ids moved by one: what a decoder sees of its labels", NULL, 0, 1, 1, ids_in, ids_out, shift_describe},
     COMPONENT(offset, "a buffer that is added", x_in, y_out),
