@@ -706,8 +706,8 @@ static gpumem_status drop_unread(gm_planner *p, gm_walk_job *w, gpumem_error *er
         const gpumem_block *block = &d->block[b];
         idle[b] = block->nop != 0;
         for (uint32_t i = block->op0; i < block->op0 + block->nop; i++)
-            for (unsigned k = 0; k < d->op[i].nout; k++)
-                idle[b] = idle[b] && d->op[i].kind != GPUMEM_OP_LOSS && !reached[d->operand[d->op[i].operand + d->op[i].nin + k]];
+            for (unsigned k = 0; k < d->op[i].nout || k == 0; k++) /* what makes nothing is there for what it does */
+                idle[b] = idle[b] && d->op[i].kind != GPUMEM_OP_LOSS && d->op[i].nout && !reached[d->operand[d->op[i].operand + d->op[i].nin + k]];
     }
     w->idle = idle;
     return GPUMEM_OK;
