@@ -79,6 +79,7 @@ WORD(gather)
 {
     uint32_t in[2] = {arg[0].tv, arg[1].tv}, node = gm_node_begin(t, word, 1, in);
     UNUSED_WORD;
+    gm_node_save(t, node, in[0]); /* gather_backward takes it, for its shape */
     gm_node_save(t, node, in[1]);
     if (t->stop)
         return 0;

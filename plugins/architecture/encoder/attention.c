@@ -339,14 +339,17 @@ const gpumem_paramdef ngram_params[NGRAM_N] = {
     SIZE("heads", NULL, "heads"),
     SIZE("head_dim", NULL, "width of a head"),
     SIZE("relative_buckets", NULL, "kinds of distances"),
+    SIZE("streams", NULL, "tokens that are predicted at once"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
 };
 
 DESCRIBE(ngram_describe)
 {
     attend_spec s = {0};
-    gpumem_dim dim[4];
-    uint32_t q, k, v, by_bucket, scores;
+    static const char *const names[] = {"q_proj", "k_proj", "v_proj", "relative_pos_embeddings", "o_proj"};
+    uint32_t operand[13], rule = gpumem_emit_string(e, "x m n a b c d f g h i j k\n  y = described(0)\n  return y\n");
+    char path[PATH_ROOM];
+    gpumem_op *op;
     s.heads = size_of(args, NGRAM_HEADS);
     s.dim = s.value = size_of(args, NGRAM_HEAD_DIM);
     s.dropout = probability_of(args, NGRAM_DROPOUT);
@@ -355,16 +358,21 @@ DESCRIBE(ngram_describe)
         return gpumem_because(args, GPUMEM_EINVAL, NOT_A_PROBABILITY);
     if (e->tensor[in[0]].ndim != 3)
         return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
-    q = matrix(e, "q_proj", in[0], s.heads * s.dim, LINEAR_BIAS);
-    k = matrix(e, "k_proj", in[0], s.heads * s.dim, LINEAR_BIAS);
-    v = matrix(e, "v_proj", in[0], s.heads * s.dim, LINEAR_BIAS);
-    by_bucket = matrix(e, "relative_pos_embeddings", in[0], s.heads * size_of(args, NGRAM_BUCKETS), LINEAR_BIAS);
-    dim[0] = e->tensor[in[0]].dim[0];
-    dim[1] = extent(s.heads, GPUMEM_AXIS_HEADS);
-    dim[2] = dim[3] = e->tensor[in[0]].dim[1];
-    scores = gpumem_emit_tensor(e, "scores", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 4, dim);
-    operate(e, GPUMEM_OP_INDEX, 0, "scores", by_bucket, GPUMEM_NONE, scores);
-    out[0] = matrix(e, "o_proj", attend_to(e, q, k, v, scores, &s), last_of(e, in[0]).size, LINEAR_BIAS);
+    for (unsigned i = 0; i < 5; i++) {
+        gpumem_dim wide = extent(i == 3 ? s.heads * size_of(args, NGRAM_BUCKETS) : s.heads * s.dim, GPUMEM_AXIS_HEADS), width = last_of(e, in[0]);
+        operand[3 + 2 * i] = gpumem_emit_weight(e, join(e, path, names[i], "weight"), GPUMEM_FAMILY_MATRIX, i == 4 ? width : wide, i == 4 ? wide : width);
+        operand[4 + 2 * i] = vector(e, names[i], "bias", GPUMEM_FAMILY_BIAS, i == 4 ? width : wide);
+    }
+    memcpy(operand, in, 3 * sizeof *operand);
+    out[0] = gpumem_emit_same(e, "attended", in[0]);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "ngram", 13, operand, 1, out);
+    if (op && e->status == GPUMEM_OK) {
+        op->rule = rule;
+        op->attr[0] = (uint32_t)s.heads;
+        op->attr[1] = (uint32_t)size_of(args, NGRAM_STREAMS);
+        op->attr[2] = (uint32_t)size_of(args, NGRAM_BUCKETS);
+        op->attr[3] = s.dropout;
+    }
     return (gpumem_status)e->status;
 }
 
@@ -381,15 +389,25 @@ static uint32_t times(gpumem_emit *e, const char *name, uint32_t x, uint64_t of,
 
 DESCRIBE(streams_describe)
 {
+    static const char *const parts[] = {"mask", "predict_mask", "buckets", "predict_buckets"};
     uint64_t n = size_of(args, STREAMS_COUNT);
     if (e->tensor[in[0]].ndim != 3)
         return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
     gpumem_op *op;
-    uint32_t operand[2], rule = gpumem_emit_string(e, "x W\n  y = described(0)\n  return y\n");
+    gpumem_dim tokens, twice, dim[3];
+    uint32_t operand[2], rule = gpumem_emit_string(e, "x W\n  y = described(0)\n  a = described(1)\n  b = described(2)\n  c = described(3)\n  d = described(4)\n  return y, a, b, c, d\n");
+    tokens = e->tensor[in[0]].dim[1];
+    twice = gpumem_dim_of(tokens.size * 2, tokens.sym, tokens.axis);
+    for (unsigned i = 0; i < 4; i++) {
+        dim[0] = i < 2 ? extent(i ? n : 1, GPUMEM_AXIS_NONE) : e->tensor[in[0]].dim[0];
+        dim[1] = tokens;
+        dim[2] = i % 2 ? twice : tokens;
+        out[1 + i] = hold(e, gpumem_emit_tensor(e, parts[i], GPUMEM_ROLE_ACTIVATION, 0, i < 2 ? GPUMEM_DTYPE_MODEL : GPUMEM_DTYPE_I32, 3, dim), GPUMEM_LIVES_STACK);
+    }
     operand[0] = in[0];
     operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(n, GPUMEM_AXIS_NONE), last_of(e, in[0]));
     out[0] = times(e, "streams", in[0], 1, n + 1);
-    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "streams", 2, operand, 1, out);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "streams", 2, operand, 5, out);
     if (op && e->status == GPUMEM_OK) {
         op->rule = rule;
         op->attr[0] = (uint32_t)size_of(args, STREAMS_POSITIONS);
