@@ -196,6 +196,16 @@ WORD(matmul)
     return n;
 }
 
+WORD(matmul_as_it_comes)
+{
+    uint32_t low = t->low;
+    unsigned made;
+    t->low = GM_NONE;
+    made = matmul(t, word, n, arg, out);
+    t->low = low;
+    return made;
+}
+
 /* baddbmm(a, x, y) of [batch, .., ..]: alpha x y + a, which needs no gradient; the products' gradients are scaled. */
 WORD(baddbmm)
 {
@@ -418,7 +428,7 @@ DERIVE(d_efficient)
 
 const gm_word gm_words_product[] = {
     {"mm", "tt|o", 'l', mm, d_mm}, {"addmm", "tt|o", 'l', addmm, d_addmm}, {"linear", "tt|o", 0, linear, NULL}, {"linear_as_it_comes", "tt|o", 0, linear_as_it_comes, NULL}, {"conv1d", "tt|o", 0, conv1d, NULL}, {"unfold", "t", 0, unfold, d_unfold}, {"bmm", "tt", 'l', bmm, d_bmm},
-    {"unfold_batch", "t", 0, unfold_batch, d_unfold_batch}, {"matmul", "tt", 0, matmul, NULL},
+    {"unfold_batch", "t", 0, unfold_batch, d_unfold_batch}, {"matmul", "tt", 0, matmul, NULL}, {"matmul_as_it_comes", "tt", 0, matmul_as_it_comes, NULL},
     {"baddbmm", "ttt", 'l', baddbmm, d_baddbmm},
     {"flash", "ttt", 'l', flash, d_flash}, {"efficient", "ttt", 0, efficient, d_efficient}, {"conv", "Ltt|o", 'l', conv, d_conv}, {"solve", "tt", 0, solve, d_solve},
     {NULL, NULL, 0, NULL, NULL},

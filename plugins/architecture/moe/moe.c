@@ -20,7 +20,7 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("expert_flat", "false", "the weights of all experts are matrices, experts.mlp.w1, v1 and w2 (models/dbrx)"),
     FLAG("expert_bias", "false", "experts have biases"),
     FLAG("tokens_flattened", "true", "batch and tokens become one dimension before the router; false: the router and the experts do that, each for itself"),
-    WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones), softmax_corrected (models/ernie4_5_moe), sigmoid (models/afmoe), sigmoid_top (of the chosen ones: models/cohere2_moe), every (a number for each: models/llama4), deepseek (sigmoid, groups) or mixer (models/phimoe)"),
+    WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones), softmax_corrected (models/ernie4_5_moe), sigmoid (models/afmoe), sigmoid_top (of the chosen ones: models/cohere2_moe), sigmoid_gathered (the same, chosen by corrected logits: models/kolibri1), sigmoid_all (models/flint), every (a number for each: models/llama4), deepseek (sigmoid, groups) or mixer (models/phimoe)"),
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
     FLAG("router_as_tokens", "false", "where they are not: they are cast to the dtype of the tokens, not of the logits"),
     FLAG("router_weight_fp32", "false", "the router's weight is fp32 in every precision (models/ernie4_5_moe)"),
@@ -99,7 +99,8 @@ static void route(const gpumem_args *args, const moe_spec *s, uint32_t x, uint32
     chosen[0] = gpumem_emit_like(e, "weights", x, s->every ? s->experts : s->top);
     chosen[1] = of_dtype(e, gpumem_emit_like(e, "indices", x, s->top), GPUMEM_DTYPE_I64);
     step(e, of_dtype(e, chosen[0], flag_of(args, ROUTER_FP32) ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL));
-    step(e, chosen[1]);
+    if (!s->every) /* the router alone knows them */
+        step(e, chosen[1]);
     chosen[2] = hold(e, of_dtype(e, gpumem_emit_like(e, "router_logits", x, s->choices), s->product && s->product != 3 ? GPUMEM_DTYPE_F32 : GPUMEM_DTYPE_MODEL), s->every ? GPUMEM_LIVES_BLOCK : GPUMEM_LIVES_STEP);
     op = gpumem_emit_op(e, GPUMEM_OP_ROUTE, s->router, "route", 4, operand, 3, chosen);
     if (op) {
@@ -229,7 +230,7 @@ static uint32_t shared_gated(const gpumem_args *args, uint32_t x, uint32_t y, gp
 
 static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint32_t *out, gpumem_emit *e)
 {
-    static const char *const routers[] = {"softmax", "softmax_top", "softmax_corrected", "sigmoid", "sigmoid_top", "every", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", "scores", NULL}; /* in the order of attr[5] */
+    static const char *const routers[] = {"softmax", "softmax_top", "softmax_corrected", "sigmoid", "sigmoid_top", "sigmoid_gathered", "sigmoid_all", "every", "deepseek", "mixer", NULL}, *const products[] = {"model", "cast", "fp32", "scores", NULL}; /* in the order of attr[5] */
     static const char *const corrections[] = {"none", "buffer", "parameter", NULL};
     uint32_t chosen[3], tokens = in[0], x = in[1] == GPUMEM_NONE ? in[0] : in[1], y, beside = GPUMEM_NONE;
     int wide;
@@ -250,7 +251,7 @@ static gpumem_status describe(const gpumem_args *args, const uint32_t *in, uint3
     if (s.act == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, UNKNOWN_ACT);
     if (s.router == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, softmax_corrected, sigmoid, sigmoid_top, every, deepseek, mixer");
+        return gpumem_because(args, GPUMEM_EINVAL, "router is none of softmax, softmax_top, softmax_corrected, sigmoid, sigmoid_top, sigmoid_gathered, sigmoid_all, every, deepseek, mixer");
     if (s.product < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "router_product is none of model, cast, fp32, scores");
     if (s.correction < 0)

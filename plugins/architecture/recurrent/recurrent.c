@@ -59,7 +59,7 @@ static DESCRIBE(short_describe)
     state(e, "conv_state", in[0], GPUMEM_DTYPE_MODEL, hidden.size, size_of(args, SHORT_KERNEL));
     y = convolve(e, "conv", binary(e, GPUMEM_OP_MUL, "gated", piece[0], piece[2]), size_of(args, SHORT_KERNEL), bias);
     keeps(e);
-    y = binary(e, GPUMEM_OP_MUL, "product", piece[1], y);
+    y = binary(e, GPUMEM_OP_MUL, "product", piece[1], step(e, y));
     out[0] = matrix(e, "out_proj", y, hidden.size, GPUMEM_AXIS_HIDDEN, bias ? LINEAR_BIAS : 0);
     return (gpumem_status)e->status;
 }

@@ -37,7 +37,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("sinks", "false", "a learned sink for each head"),
     FLAG("causal", "true", "do tokens see only those before them"),
     REAL_OR_NULL("attention_dropout", "dropout of the weights"),
-    WORD("attention_gate", "'none'", "the result is multiplied by a gate, gate_proj: none, sigmoid (models/afmoe) or softplus (models/laguna)"),
+    WORD("attention_gate", "'none'", "the result is multiplied by a gate, gate_proj: none, sigmoid (models/afmoe), softplus (models/laguna) or sigmoid_late (made behind the attention: models/lfm3)"),
     FLAG("attention_gate_by_head", "false", "the gate has one number for each head"),
     FLAG("attention_gate_in_q", "false", "q_proj is twice as wide: the gate is the second half of each head (models/qwen3_next)"),
     FLAG("attention_gate_bias", "false", "gate_proj has a bias"),
@@ -45,7 +45,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
     WORD("scores", "'plain'", "how scores are computed without a kernel: plain (softmax in fp32), narrow (as they come: models/gpt2), uncast (the same, not cast back: models/biogpt); or always: "
-                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), wide_scaled (the same, scaled before the mask: models/gptj), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese), added (a bias and a mask of bools: models/mpt), added_in_place (a bias: models/mpnet), where (q and k in fp32, a mask of its own before the model's: models/gpt_neo); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal), t5 (so, with a bias), scaled (in place: models/falcon), sink_scaled (what is attended is scaled for the sinks: models/granite_swa) or bare (softmax as they come, not cast back: models/llama4)"),
+                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), wide_scaled (the same, scaled before the mask: models/gptj), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese), added (a bias and a mask of bools: models/mpt), added_in_place (a bias: models/mpnet), where (q and k in fp32, a mask of its own before the model's: models/gpt_neo); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal), t5 (so, with a bias), scaled (in place: models/falcon), sink_scaled (what is attended is scaled for the sinks: models/granite_swa), bare (softmax as they come, not cast back: models/llama4) or sinks_wide (in fp32 with sinks: models/flint)"),
     SIZE_OR_NULL("bias_buckets", "kinds of distances that it makes a bias for itself, relative_attention_bias; null: it does not"),
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
     FLAG("bias_local", "false", "the bias that it makes is a variable of its own (models/umt5)"),
@@ -66,14 +66,14 @@ typedef struct attention_spec {
     int gating, scaled, at_once;
 } attention_spec;
 
-enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS };
+enum { GATE_NONE, GATE_SIGMOID, GATE_SOFTPLUS, GATE_SIGMOID_LATE };
 enum { SCALED_NOT, SCALED_FIRST, SCALED_LATE };
 
 static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "gathered", "halves", "complex", "complex_tokens", "half_fp32", "pairs_wide", "none", NULL};
-    static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", NULL};
-    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "wide_scaled", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", "where", "sink_scaled", "added", "added_in_place", "bare", NULL};
+    static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", "sigmoid_late", NULL};
+    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "wide_scaled", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", "where", "sink_scaled", "added", "added_in_place", "bare", "sinks_wide", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -95,9 +95,9 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->layout == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "qkv_layout is none of parts, heads, picked, quarters");
     if (s->scores == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, wide_scaled, upcast, bert, t5, scaled, batched, floored, zeros, where, sink_scaled, added, added_in_place, bare");
+        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, wide_scaled, upcast, bert, t5, scaled, batched, floored, zeros, where, sink_scaled, added, added_in_place, bare, sinks_wide");
     if (s->gating < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus");
+        return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus, sigmoid_late");
     if (s->rotary == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "rotary is none of half, cat, interleave, parts, each, both, pairs, wide, back, tokens, gathered, halves, none, half_fp32, pairs_wide");
     if (s->norm < 0)
@@ -587,6 +587,8 @@ DESCRIBE(attention_describe)
     y = attend(args, in[0], out[1], &s, e);
     if (s.gating == GATE_SOFTPLUS)
         s.gate = gate_of(args, in[0], &s, e);
+    if (s.gating == GATE_SIGMOID_LATE)
+        s.gate = hold(e, gate_of(args, in[0], &s, e), GPUMEM_LIVES_USE);
     out[0] = finish(args, y, width, &s, e);
     out[2] = s.weights;
     return (gpumem_status)e->status;

@@ -243,6 +243,7 @@ const gpumem_paramdef cossin_params[COSSIN_N] = {
     FLAG("rope_weight", "false", "that table is a parameter, weight (models/roformer)"),
     FLAG("rope_passed", "true", "the layers are given the positions beside cos and sin (models/modernbert: they are not)"),
     FLAG("rope_grids", "false", "each sequence has positions of its own, in three grids (models/qwen3_5)"),
+    FLAG("rope_batched", "false", "each sequence has positions of its own (models/modernbert_decoder)"),
     FLAG("rope_own", "false", "an attention makes them for itself (models/moshi)"),
 };
 
@@ -275,7 +276,7 @@ DESCRIBE(cossin_describe)
     }
     if (!flag_of(args, COSSIN_PASSED))
         unpassed(e, operand[1]);
-    if (flag_of(args, COSSIN_GRIDS))
+    if (flag_of(args, COSSIN_GRIDS) || flag_of(args, COSSIN_BATCHED))
         operand[2] = in[0];
     dim[0] = operand[2] == GPUMEM_NONE ? extent(1, GPUMEM_AXIS_NONE) : e->tensor[in[0]].dim[0];
     dim[1] = last_of(e, operand[1]);
@@ -286,7 +287,7 @@ DESCRIBE(cossin_describe)
                       flag_of(args, COSSIN_OWN) ? GPUMEM_LIVES_STEP : GPUMEM_LIVES_STACK);
     if (flag_of(args, COSSIN_COMPLEX))
         of_dtype(e, view_of(e, out[1], of_dtype(e, out[0], GPUMEM_DTYPE_C64)), GPUMEM_DTYPE_C64);
-    variant = !is_null(args, COSSIN_ROWS) ? "rows" : flag_of(args, COSSIN_GRIDS) ? "grids" : flag_of(args, COSSIN_OWN) ? "own" : flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
+    variant = !is_null(args, COSSIN_ROWS) ? "rows" : flag_of(args, COSSIN_GRIDS) ? "grids" : flag_of(args, COSSIN_BATCHED) ? "batched" : flag_of(args, COSSIN_OWN) ? "own" : flag_of(args, COSSIN_COMPLEX) ? "complex" : flag_of(args, COSSIN_HALVED) ? "halved" : NULL;
     gpumem_emit_op(e, GPUMEM_OP_ROTARY_TABLE, variant, "cossin", operand[2] == GPUMEM_NONE ? 2 : 3, operand, 2, out);
     out[2] = operand[1];
     return (gpumem_status)e->status;
