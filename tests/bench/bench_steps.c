@@ -179,6 +179,33 @@ static void compare(const char *what, const subject *a, const measured *ma, cons
            ma->ns[PLAN] / mb->ns[PLAN], ma->ns[EVALUATE] / mb->ns[EVALUATE]);
 }
 
+/* The longest context and the most sequences that fit into 80 GiB, beside one evaluation of the same plan. */
+static void solve(gpumem_host *host, const char *file)
+{
+    subject s = {.name = file, .file = file, .host = host, .request = {.mode = GPUMEM_MODE_INFERENCE, .engine = "vllm"}};
+    uint64_t tokens = 0, sequences = 0;
+    enum { TIMES = 2000 };
+    double start, one, both;
+    gpumem_set *own = NULL;
+    must(gpumem_set_open(host, "default", &own, &err));
+    s.set = own;
+    prepare(&s);
+    start = bench_now();
+    for (int i = 0; i < TIMES; i++)
+        evaluate(&s);
+    one = (bench_now() - start) / TIMES;
+    start = bench_now();
+    for (int i = 0; i < TIMES; i++) {
+        must(gpumem_plan_most(s.plan, &s.point, 80ull << 30, true, &tokens, &err));
+        must(gpumem_plan_most(s.plan, &s.point, 80ull << 30, false, &sequences, &err));
+    }
+    both = (bench_now() - start) / TIMES;
+    printf("solve: %s, 80 GiB: %llu tokens, %llu sequences: %.1f us for both, %.0f evaluations\n", s.name, (unsigned long long)tokens, (unsigned long long)sequences,
+           both * 1e6, both / one);
+    finish(&s);
+    gpumem_set_free(own);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const folder[] = {BENCH_PLUGINS, BENCH_DATA};
@@ -212,6 +239,7 @@ int main(int argc, char **argv)
             sweep(s);
         finish(s);
     }
+    solve(host, llama);
     compare("depth", &all[4], &m[4], &all[3], &m[3]);
     compare("depth", &all[5], &m[5], &all[3], &m[3]);
     printf("evaluating makes %lu allocations; the goal is 0\n", most);
