@@ -161,7 +161,7 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
 static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
 {
     gpumem_request *r = &p->plan->request;
-    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *spare, *offloads;
+    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *spare, *scores, *offloads;
     const char *id = r->engine ? r->engine : own && p->set->engine.otherwise ? own->v.s : p->set->engine.otherwise;
     gpumem_status s;
     if (id == NULL) {
@@ -178,6 +178,16 @@ static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
     p->plan->ahead = ahead ? (uint64_t)ahead->v.i : UINT64_MAX;
     spare = cache ? gm_value_get(cache, "spare") : NULL;
     p->plan->spare = spare ? (uint32_t)spare->v.i : 0;
+    scores = gm_value_get(p->engine->root, "scores");
+    for (uint32_t i = 0; scores && i < p->plan->model->d.nop; i++) {
+        const gpumem_op *op = &p->plan->model->d.op[i];
+        unsigned windowed = op->kind == GPUMEM_OP_ATTENTION && op->attr[4];
+        uint64_t bytes = op->kind == GPUMEM_OP_ATTENTION ? op->attr[0] * (uint64_t)scores->v.i : 0;
+        if (bytes > p->plan->scores[windowed])
+            p->plan->scores[windowed] = bytes;
+        if (windowed && op->attr[4] > p->plan->window)
+            p->plan->window = op->attr[4];
+    }
     offloads = gm_value_get(p->engine->root, "offloads");
     if (r->static_cache && cache)
         return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has a cache in pages, not a static one", p->engine->id);
@@ -750,7 +760,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
                (plan->request.accumulation > 1 || p->gathers ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache || plan->block ? 0u : GM_WALK_CACHE) |
                (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
-    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER ? "eager" : "flash", rule, &own);
+    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER && !plan->scores[0] && !plan->scores[1] ? "eager" : "flash", rule, &own);
     if (s == GPUMEM_OK)
         s = drop_unread(p, w, &own);
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {

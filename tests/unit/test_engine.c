@@ -247,6 +247,32 @@ START_TEST(most_is_what_brute_force_finds)
 }
 END_TEST
 
+static uint64_t total_of(const char *json, uint64_t batch, uint64_t tokens, const char *attention)
+{
+    gpumem_error err = {0};
+    gpumem_model *model = model_of(json);
+    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .engine = "llama.cpp", .attention = attention};
+    gpumem_set *set = NULL;
+    gpumem_plan *plan = NULL;
+    gpumem_result result;
+    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &err), GPUMEM_OK);
+    ck_assert_msg(gpumem_plan_new(host, model, set, &r, &plan, &err) == GPUMEM_OK, "%s", error_text(&err));
+    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){batch, tokens}, &result, &err), GPUMEM_OK);
+    gpumem_set_free(set);
+    drop(plan);
+    return result.total;
+}
+
+/* llama.cpp without flash attention: KQ float32 [n_kv, n_ubatch, n_head] of one layer, n_kv in cells of 256 (build_attn_mha) */
+START_TEST(scores_without_a_kernel)
+{
+    ck_assert_uint_eq(total_of(QWEN3_4B, 1, 8192, "eager") - total_of(QWEN3_4B, 1, 8192, "flash"), 32ull * 512 * 8192 * 4);
+    ck_assert_uint_eq(total_of(QWEN3_4B, 1, 8193, "eager") - total_of(QWEN3_4B, 1, 8193, "flash"), 32ull * 512 * 8448 * 4);
+    ck_assert_uint_eq(total_of(QWEN3_4B, 1, 100, "eager") - total_of(QWEN3_4B, 1, 100, "flash"), 32ull * 100 * 256 * 4);
+    ck_assert_uint_eq(total_of(GEMMA3_27B, 1, 131072, "eager") - total_of(GEMMA3_27B, 1, 131072, "flash"), 32ull * 512 * 131072 * 4); /* one layer in six sees all */
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("engine");
@@ -257,5 +283,6 @@ int main(void)
     tcase_add_test(c, layers_on_the_host);
     tcase_add_test(c, static_caches);
     tcase_add_test(c, most_is_what_brute_force_finds);
+    tcase_add_test(c, scores_without_a_kernel);
     return run_suite(s);
 }
