@@ -66,7 +66,8 @@ static void remember(gm_walk *w, struct skip *s)
     }
     s->live = now;
     s->natom = t->natom;
-    memcpy(now, t->live, t->natom * sizeof *now);
+    if (t->natom) /* blocks that do not run make none */
+        memcpy(now, t->live, t->natom * sizeof *now);
 }
 
 /* What changed since then happens once more for each repetition that is left out. */
