@@ -201,7 +201,8 @@ static void add(collector *c, gm_tape *t, int phase)
         c->failed = true;
         return;
     }
-    memcpy(fresh.times, c->times, t->natom * sizeof *fresh.times);
+    if (t->natom)
+        memcpy(fresh.times, c->times, t->natom * sizeof *fresh.times);
     memset(fresh.group + c->ngroup, 0, (MAX_GROUPS - c->ngroup) * sizeof *fresh.group);
     c->row[phase][c->n[phase]++] = fresh;
 }

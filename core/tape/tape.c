@@ -236,7 +236,8 @@ void gm_loop_enter(gm_tape *t, uint32_t loop)
     }
     l->live = now;
     l->natom = t->natom;
-    memcpy(now, t->live, t->natom * sizeof *now);
+    if (t->natom)
+        memcpy(now, t->live, t->natom * sizeof *now);
 }
 
 void gm_loop_leave(gm_tape *t, uint32_t loop)
