@@ -69,11 +69,21 @@ static void add_activations(estimate *e, gpumem_share *share, size_t n, uint64_t
     }
 }
 
+/* Who says what is made: the first plugin of its kind that the plan has asked. */
+static void find_by(estimate *e, gpumem_kind kind)
+{
+    const gpumem_used *used;
+    size_t n = gpumem_plan_plugins(e->plan, &used), i = 0;
+
+    while (i < n && used[i].kind != kind)
+        i++;
+    if (i < n)
+        snprintf(e->by, sizeof e->by, "%s/%s", gpumem_kind_name(kind), used[i].id);
+}
+
 /* Inference: what the prefill leaves behind, and what lives beside it at the peak. */
 gpumem_status estimate_remembered(estimate *e, gpumem_error *err)
 {
-    const gpumem_used *used;
-    size_t nused = gpumem_plan_plugins(e->plan, &used);
     gpumem_line cache = {.is = GPUMEM_IS_CACHE, .phases = GPUMEM_INFERENCE, .part = "kv_cache", .name = "KV cache", .plugin = e->by, .formula = ""};
     gpumem_line rest = {.is = GPUMEM_IS_ACTIVATIONS, .phases = GPUMEM_INFERENCE, .part = "activations", .name = "activations", .plugin = e->by, .formula = ""};
     gpumem_line *own;
@@ -85,9 +95,7 @@ gpumem_status estimate_remembered(estimate *e, gpumem_error *err)
     own = malloc((GPUMEM_MAX_LINES + 2) * sizeof *own);
     if (!own)
         return fail(err, GPUMEM_ENOMEM, "out of memory");
-    for (size_t i = 0; i < nused; i++)
-        if (used[i].kind == GPUMEM_KIND_ACTIVATION)
-            snprintf(e->by, sizeof e->by, "activation/%s", used[i].id);
+    find_by(e, GPUMEM_KIND_ACTIVATION);
     for (size_t i = 0; i < e->nline; i++) {
         own[i] = e->line[i];
         counted |= own[i].is == GPUMEM_IS_CACHE;
@@ -108,8 +116,7 @@ gpumem_status estimate_remembered(estimate *e, gpumem_error *err)
 gpumem_status estimate_at_peak(estimate *e, gpumem_error *err)
 {
     gpumem_share share[SHARES];
-    const gpumem_used *used;
-    size_t nused = gpumem_plan_plugins(e->plan, &used), n = e->nline;
+    size_t n = e->nline;
     const gpumem_line *line = e->line;
     uint64_t value[GPUMEM_MAX_LINES], known = 0;
     gpumem_line *own;
@@ -125,9 +132,7 @@ gpumem_status estimate_at_peak(estimate *e, gpumem_error *err)
     own = malloc((GPUMEM_MAX_LINES + 1) * sizeof *own);
     if (!own)
         return fail(err, GPUMEM_ENOMEM, "out of memory");
-    for (size_t i = 0; i < nused; i++)
-        if (used[i].kind == (e->moment.phase == GPUMEM_STEP ? GPUMEM_KIND_OPTIMIZER : GPUMEM_KIND_ACTIVATION) && !*e->by)
-            snprintf(e->by, sizeof e->by, "%s/%s", gpumem_kind_name(used[i].kind), used[i].id);
+    find_by(e, e->moment.phase == GPUMEM_STEP ? GPUMEM_KIND_OPTIMIZER : GPUMEM_KIND_ACTIVATION);
     memcpy(value, e->result.line, sizeof value);
     e->has_moment = true;
     e->nline = 0;

@@ -45,6 +45,9 @@ static uint64_t always_of(const estimate *e)
     return n;
 }
 
+/* How many steps of the x axis there are: the optimizer's step takes a twentieth. */
+static size_t width_of(const estimate *e, const timeline *l) { return e->training ? l->n + l->n / 20 + 1 : l->n; }
+
 static const char *op_of(const estimate *e, uint32_t op)
 {
     const gpumem_description *d = gpumem_model_description(e->model);
@@ -166,7 +169,7 @@ static void put_text(gpumem_text *t, double x, double y, const char *anchor, con
 
 static void put_band(gpumem_text *t, const estimate *e, const timeline *l, unsigned phase, const char *fill)
 {
-    size_t first = 0, last, n = e->training ? l->n + l->n / 20 + 1 : l->n;
+    size_t first = 0, last, n = width_of(e, l);
     char s[80], number[NUMBER_SIZE];
     unsigned bit = 0; /* of a phase: its place in result.phase */
 
@@ -178,7 +181,7 @@ static void put_band(gpumem_text *t, const estimate *e, const timeline *l, unsig
         ;
     if (phase == GPUMEM_STEP) {
         first = l->n;
-        last = l->n + l->n / 20 + 1;
+        last = n;
     }
     gpumem_text_printf(t, "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", x_of(first, n), TOP,
                        x_of(last, n) - x_of(first, n), HIGH - TOP - BOTTOM, fill);
@@ -189,7 +192,7 @@ static void put_band(gpumem_text *t, const estimate *e, const timeline *l, unsig
 static void put_svg(gpumem_text *t, const estimate *e, const timeline *l)
 {
     uint64_t top = e->result.total + e->result.total / 10, always = always_of(e);
-    size_t n = e->training ? l->n + l->n / 20 + 1 : l->n, peak = l->n;
+    size_t n = width_of(e, l), peak = l->n;
     char s[200], number[NUMBER_SIZE];
     gpumem_text title = {0};
 
@@ -232,11 +235,8 @@ static void put_svg(gpumem_text *t, const estimate *e, const timeline *l)
 gpumem_status put_timeline(gpumem_text *t, const estimate *e, const terminal *term, gpumem_error *err)
 {
     timeline l = {0};
-    gpumem_status s;
+    gpumem_status s = gpumem_plan_trace(e->plan, &e->point, collect, &l, err);
 
-    if (!e->training && !gpumem_plan_walks(e->plan) && e->request->engine)
-        return fail(err, GPUMEM_EINVAL, "--timeline: what the engine '%s' runs is not known operator by operator", e->request->engine);
-    s = gpumem_plan_trace(e->plan, &e->point, collect, &l, err);
     if (s == GPUMEM_OK && l.failed)
         s = fail(err, GPUMEM_ENOMEM, "out of memory");
     if (s == GPUMEM_OK) {

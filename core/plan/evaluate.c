@@ -114,15 +114,16 @@ static void highest(gpumem_result *out)
 }
 
 /* Without a kernel, an engine's scores: of each head, of the tokens that run, of all that they see; those of one layer live at once. */
-static uint64_t scores(const gpumem_plan *plan, uint64_t running, uint64_t tokens, int *bad)
+static int add_scores(const gpumem_plan *plan, uint64_t running, uint64_t tokens, uint64_t *out)
 {
     uint64_t seen = tokens / plan->block * plan->block + (tokens % plan->block ? plan->block : 0), most = 0;
     for (unsigned i = 0; i < 2; i++) {
-        uint64_t n = 0, of = i && plan->window + running < seen ? plan->window + running : seen;
-        *bad |= gm_mul_u64(plan->scores[i], running, &n) || gm_mul_u64(n, of, &n);
+        uint64_t n, of = i && plan->window + running < seen ? plan->window + running : seen;
+        if (gm_mul_u64(plan->scores[i], running, &n) || gm_mul_u64(n, of, &n))
+            return 1;
         most = n > most ? n : most;
     }
-    return most;
+    return gm_add_u64(*out, most, out);
 }
 
 /* What the walk and the optimizer's step have on top of what lives all the time. */
@@ -144,8 +145,7 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
         return bad;
     bad |= gm_peaks_at(p, plan->rounding, batch, tokens, peak);
     if (plan->chunk) { /* so many tokens at once, beside all that is remembered */
-        if (strcmp(plan->request.attention, "eager") == 0)
-            bad |= gm_add_u64(peak[GM_PEAK_FORWARD], scores(plan, tokens, point->tokens, &bad), &peak[GM_PEAK_FORWARD]);
+        bad |= add_scores(plan, tokens, point->tokens, &peak[GM_PEAK_FORWARD]);
         bad |= gm_add_u64(out->phase[3], peak[GM_PEAK_FORWARD], &out->phase[3]);
         bad |= gm_add_u64(out->phase[4], peak[GM_PEAK_FORWARD], &out->phase[4]);
         out->total = out->phase[3] > out->phase[4] ? out->phase[3] : out->phase[4];

@@ -161,7 +161,7 @@ static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
 static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
 {
     gpumem_request *r = &p->plan->request;
-    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *spare, *scores, *offloads;
+    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *spare, *offloads;
     const char *id = r->engine ? r->engine : own && p->set->engine.otherwise ? own->v.s : p->set->engine.otherwise;
     gpumem_status s;
     if (id == NULL) {
@@ -178,16 +178,6 @@ static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
     p->plan->ahead = ahead ? (uint64_t)ahead->v.i : UINT64_MAX;
     spare = cache ? gm_value_get(cache, "spare") : NULL;
     p->plan->spare = spare ? (uint32_t)spare->v.i : 0;
-    scores = gm_value_get(p->engine->root, "scores");
-    for (uint32_t i = 0; scores && i < p->plan->model->d.nop; i++) {
-        const gpumem_op *op = &p->plan->model->d.op[i];
-        unsigned windowed = op->kind == GPUMEM_OP_ATTENTION && op->attr[4];
-        uint64_t bytes = op->kind == GPUMEM_OP_ATTENTION ? op->attr[0] * (uint64_t)scores->v.i : 0;
-        if (bytes > p->plan->scores[windowed])
-            p->plan->scores[windowed] = bytes;
-        if (windowed && op->attr[4] > p->plan->window)
-            p->plan->window = op->attr[4];
-    }
     offloads = gm_value_get(p->engine->root, "offloads");
     if (r->static_cache && cache)
         return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has a cache in pages, not a static one", p->engine->id);
@@ -199,6 +189,23 @@ static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
     if (share)
         p->plan->utilization = share->type == GM_REAL ? share->v.r : (double)share->v.i;
     return GPUMEM_OK;
+}
+
+/* Where no kernel is asked for: what an engine says of its scores, for the layers that have most. */
+static void find_scores(gm_planner *p)
+{
+    const gpumem_description *d = &p->plan->model->d;
+    const gm_value *bytes = p->engine ? gm_value_get(p->engine->root, "scores") : NULL;
+    for (uint32_t i = 0; bytes && p->job.attention == GPUMEM_ATTENTION_EAGER && i < d->nop; i++) {
+        const gpumem_op *op = &d->op[i];
+        uint64_t n = (uint64_t)op->attr[0] * (uint64_t)bytes->v.i, window = op->attr[4];
+        if (op->kind != GPUMEM_OP_ATTENTION)
+            continue;
+        if (n > p->plan->scores[window != 0])
+            p->plan->scores[window != 0] = n;
+        if (window > p->plan->window)
+            p->plan->window = window;
+    }
 }
 
 static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
@@ -310,6 +317,7 @@ static gpumem_status fill_request(gm_planner *p, gpumem_error *err)
     gpumem_status s;
     if ((s = fill_step(p, err)) != GPUMEM_OK || (s = fill_attention(p, err)) != GPUMEM_OK)
         return s;
+    find_scores(p);
     r->precision = gm_arena_strdup(p->arena, r->precision ? r->precision : p->set->precision.otherwise);
     r->optimizer = r->mode != GPUMEM_MODE_TRAINING ? NULL : gm_arena_strdup(p->arena, r->optimizer ? r->optimizer : p->set->optimizer.otherwise);
     r->activation = p->activation.manifest ? p->activation.manifest->id : NULL;
@@ -712,13 +720,7 @@ static gpumem_status drop_unread(gm_planner *p, gm_walk_job *w, gpumem_error *er
             p->unread |= d->tensor[i].part == GPUMEM_PART_TOWER && !(d->tensor[i].tag & GPUMEM_TAG_FROZEN);
             p->needs_grad[i] = 0;
         }
-    for (uint32_t b = 0; b < d->nblock; b++) {
-        const gpumem_block *block = &d->block[b];
-        idle[b] = block->nop != 0;
-        for (uint32_t i = block->op0; i < block->op0 + block->nop; i++)
-            for (unsigned k = 0; k < d->op[i].nout || k == 0; k++) /* what makes nothing is there for what it does */
-                idle[b] = idle[b] && d->op[i].kind != GPUMEM_OP_LOSS && d->op[i].nout && !reached[d->operand[d->op[i].operand + d->op[i].nin + k]];
-    }
+    gm_reach_idle(d, reached, idle);
     w->idle = idle;
     return GPUMEM_OK;
 }
@@ -760,7 +762,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
                (plan->request.accumulation > 1 || p->gathers ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache || plan->block ? 0u : GM_WALK_CACHE) |
                (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
-    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER && !plan->scores[0] && !plan->scores[1] ? "eager" : "flash", rule, &own);
+    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER && !plan->scores[0] && !plan->scores[1] ? "eager" : "flash", rule, &own); /* an engine's scores are not the class's */
     if (s == GPUMEM_OK)
         s = drop_unread(p, w, &own);
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {

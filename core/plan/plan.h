@@ -53,11 +53,15 @@ struct gpumem_plan {
     uint32_t nused;
 };
 
+/* Is there a walk for points like this one? */
 bool gm_plan_made_for(const gpumem_plan *plan, const gpumem_point *point);
+/* Which of `peaks` such points have. */
 unsigned gm_plan_walk_of(const gpumem_plan *plan, uint64_t batch, uint64_t tokens);
-/* Bytes of one part of a format for so many rows and columns, rounded up to `rounding`; nonzero on overflow. */
 /* By tensor: does the loss depend on it (or on its bytes)?  Both arrays zeroed: of ntensor, of nportname.  False: there is no loss. */
 bool gm_reach(const gpumem_description *d, const gm_walk_job *w, uint8_t *tensor, uint8_t *port);
+/* By block: nothing that it makes is reached. */
+void gm_reach_idle(const gpumem_description *d, const uint8_t *reached, uint8_t *idle);
+/* Bytes of one part of a format for so many rows and columns, rounded up to `rounding`; nonzero on overflow. */
 int gm_part_bytes(const gpumem_format_part *part, gpumem_count rows, gpumem_count cols, const uint64_t *symbol, uint32_t rounding, uint64_t *out);
 
 /* Folding: claims become lines (a part, and its labels as details), folds and records. */

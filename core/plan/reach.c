@@ -12,10 +12,10 @@ static void mark(reacher *r, uint32_t tensor)
         r->tensor[storage] = 1;
 }
 
-static bool any_result(const reacher *r, const gpumem_op *op)
+static bool any_result(const gpumem_description *d, const uint8_t *reached, const gpumem_op *op)
 {
     for (unsigned k = 0; k < op->nout; k++)
-        if (r->tensor[r->d->operand[op->operand + op->nin + k]])
+        if (reached[d->operand[op->operand + op->nin + k]])
             return true;
     return op->kind == GPUMEM_OP_LOSS;
 }
@@ -29,7 +29,7 @@ static void through_block(reacher *r, const gpumem_block *b)
         r->port[r->d->port[e].port] = 0;
     for (uint32_t i = b->op0 + b->nop; i-- > b->op0;) {
         const gpumem_op *op = &r->d->op[i];
-        for (unsigned k = 0; k < op->nin && any_result(r, op); k++) {
+        for (unsigned k = 0; k < op->nin && any_result(r->d, r->tensor, op); k++) {
             uint32_t in = r->d->operand[op->operand + k];
             /* a rule may leave out a bias of scores where a kernel runs; the weights behind it are trained elsewhere all the same */
             if (in != GPUMEM_NONE && (r->d->tensor[in].role != GPUMEM_ROLE_WEIGHT || gm_rules_read(r->w->rules, r->w->rule[i], k)))
@@ -60,4 +60,14 @@ bool gm_reach(const gpumem_description *d, const gm_walk_job *w, uint8_t *tensor
         } while (++turns < run->count && (turns < 2 || r.changed));
     }
     return loss;
+}
+
+void gm_reach_idle(const gpumem_description *d, const uint8_t *reached, uint8_t *idle)
+{
+    for (uint32_t b = 0; b < d->nblock; b++) {
+        const gpumem_block *block = &d->block[b];
+        idle[b] = block->nop != 0;
+        for (uint32_t i = block->op0; i < block->op0 + block->nop; i++) /* what makes nothing is there for what it does */
+            idle[b] = idle[b] && d->op[i].nout && !any_result(d, reached, &d->op[i]);
+    }
 }

@@ -83,6 +83,8 @@ gpumem_status gpumem_plan_trace(const gpumem_plan *plan, const gpumem_point *poi
     gm_symbols symbols;
     gpumem_error own = {0};
     gpumem_status s;
+    if (plan->block) /* the engine's own cache, and at most a part of the tokens at once */
+        return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "what the engine '%s' runs is not known operator by operator", plan->request.engine);
     if (plan->walk.rules == NULL || !plan->complete)
         return plan->walk.rules && *plan->warning ? gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "%s", plan->warning)
                                                   : gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the set does not say what its operators make, one by one");

@@ -159,8 +159,9 @@ uint32_t gm_tape_fail(gm_tape *t, gpumem_status status, const char *why);
 uint32_t gm_tape_atom(gm_tape *t, gm_ext elements, uint32_t dtype);
 uint32_t gm_storage_new(gm_tape *t, gm_ext elements, uint32_t dtype);
 void gm_storage_unref(gm_tape *t, uint32_t s);
+/* n turns or chunks: points of one, and of whole ones, are walked apart. */
+void gm_turns_noted(gm_tape *t, gm_ext n);
 /* Loops: n turns; GM_NONE: they are walked one by one, all n.num of them. */
-void gm_turns_noted(gm_tape *t, gm_ext n); /* n turns or chunks: points of one, and of whole ones, are walked apart */
 uint32_t gm_loop_new(gm_tape *t, gm_ext n);
 void gm_loop_enter(gm_tape *t, uint32_t loop);
 void gm_loop_leave(gm_tape *t, uint32_t loop);

@@ -81,7 +81,6 @@ WORD(gather)
     UNUSED_WORD;
     gm_node_save(t, node, in[0]); /* gather_backward takes it, for its shape */
     gm_node_save(t, node, in[1]);
-    gm_node_save(t, node, in[0]); /* gather_backward asks for its sizes */
     if (t->stop)
         return 0;
     out[0] = gm_tv_new(t, t->tv[in[1]].ndim, t->tv[in[1]].dim, t->tv[in[0]].dtype);

@@ -104,17 +104,6 @@ static unsigned unfolded(gm_tape *t, const char *inner, unsigned n, const gm_arg
     return n;
 }
 WORD(linear) { (void)word; return unfolded(t, "mm", n, arg, out); }
-/* with autocast switched off */
-WORD(linear_as_it_comes)
-{
-    uint32_t low = t->low;
-    unsigned made;
-    (void)word;
-    t->low = GM_NONE;
-    made = unfolded(t, "mm", n, arg, out);
-    t->low = low;
-    return made;
-}
 WORD(conv1d) { (void)word; return unfolded(t, "addmm", n, arg, out); }
 
 /* bmm over all dimensions but the last two; an operand whose batch cannot be seen as one dimension is copied, and the copy is kept. */
@@ -196,15 +185,18 @@ WORD(matmul)
     return n;
 }
 
-WORD(matmul_as_it_comes)
+/* The same with autocast switched off. */
+static unsigned as_it_comes(gm_tape *t, const char *word, unsigned n, const gm_arg *arg, uint32_t *out)
 {
     uint32_t low = t->low;
     unsigned made;
     t->low = GM_NONE;
-    made = matmul(t, word, n, arg, out);
+    made = gm_word_run(t, gm_word_find(word, strlen(word)), n, arg, out);
     t->low = low;
     return made;
 }
+WORD(linear_as_it_comes) { (void)word; return as_it_comes(t, "linear", n, arg, out); }
+WORD(matmul_as_it_comes) { (void)word; return as_it_comes(t, "matmul", n, arg, out); }
 
 /* baddbmm(a, x, y) of [batch, .., ..]: alpha x y + a, which needs no gradient; the products' gradients are scaled. */
 WORD(baddbmm)

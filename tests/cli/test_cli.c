@@ -275,7 +275,8 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
     {"gpumem phi-2 --class PhiModel --check --gpu h100", 2, "error: --check: the total is not known: activations are not counted: the class\n       has no loss: nothing to train it with\n"
                                                             "  tip: --json says what is known; --set classic estimates the rest by formula\n"},
     {"gpumem phi-2 --svg", 2, "error: --svg is a form of --timeline\n"},
-    {"gpumem infer phi-2 --timeline --engine ideal", 2, "error: --timeline: what the engine 'ideal' runs is not known operator by\n       operator\n"},
+    {"gpumem infer phi-2 --timeline --engine ideal", 2, "error: what the engine 'ideal' runs is not known operator by operator\n"},
+    {"gpumem infer phi-2 --timeline --engine vllm", 2, "error: what the engine 'vllm' runs is not known operator by operator\n"},
     {"gpumem phi-2 --set classic --timeline", 2, "error: the set does not say what its operators make, one by one\n"},
     {"gpumem phi-2 --class PhiModel --timeline", 2, "error: activations are not counted: the class has no loss: nothing to train it\n       with\n"},
     {"gpumem phi-2 --batch-size 4294967296 --seq-length 4294967296", 2, "error: the estimate does not fit in 64 bits at batch 4294967296 and 4294967296\n       tokens\n"},
