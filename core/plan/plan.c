@@ -1,330 +1,13 @@
 /* From a model, a set and a request to a plan: plugins are chosen, asked once, and not needed again. */
-#include "plan/plan.h"
+#include "plan/planner.h"
 #include "plan/step.h"
 #include "text/file.h"
-#include "text/lookup.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
-#define UNSET 0xffffu
 #define ALL_PHASES (GPUMEM_TRAINING | GPUMEM_INFERENCE | GPUMEM_BETWEEN)
-
-typedef struct gm_chosen { /* a plugin, ready to be asked */
-    const gm_manifest *manifest, *base;
-    const gpumem_plugin *entry;
-    gpumem_param *param;
-    uint32_t nparam;
-    char name[96]; /* kind/id */
-} gm_chosen;
-
-typedef struct gm_planner {
-    gpumem_host *host;
-    const gpumem_set *set;
-    gpumem_plan *plan;
-    gm_arena *arena; /* of the plan: all that plugins are given lives as long as it does */
-    gm_chosen precision, optimizer, activation;
-    const gm_manifest *engine; /* or NULL */
-    uint16_t cache_format;     /* or UNSET: as activations */
-    const gm_value *quantization; /* of the config, where it chose the precision */
-    gpumem_format *format;
-    uint32_t nformat;
-    uint16_t *weight, *gradient, *active, *compute;
-    uint16_t *master, *stepped; /* by tensor: format of the copy that the optimizer steps, or UNSET; of what it steps */
-    bool gathers;               /* gradients, in a buffer: there are copies */
-    uint8_t *needs_grad;
-    bool unread; /* a tower that nothing reads would train */
-    uint32_t *times;
-    gpumem_job job;
-    gm_folder folder;
-    gpumem_claim *state; /* the optimizer's claims */
-    uint32_t nstate;
-} gm_planner;
-
-/* ---- choosing ---- */
-
-static gpumem_status use(gm_planner *p, const gm_manifest *m, gpumem_error *err)
-{
-    gpumem_plan *plan = p->plan;
-    for (uint32_t i = 0; i < plan->nused; i++)
-        if (plan->used[i].path == m->path)
-            return GPUMEM_OK;
-    if (plan->nused == COUNT(plan->used))
-        return gm_fail(err, GPUMEM_EINTERNAL, NULL, 0, 0, "an estimate uses more than %zu plugins", COUNT(plan->used));
-    plan->used[plan->nused++] = (gpumem_used){m->kind, m->id, m->version, m->path, m->source, m->nsource};
-    return GPUMEM_OK;
-}
-
-/* The values that a scheme's manifest takes from the config's quantisation. */
-static gpumem_status config_values(gm_planner *p, const gm_manifest *m, const gm_value *quantization, gm_value *out, gpumem_error *err)
-{
-    const gm_value *map = quantization ? gm_value_get(m->root, "config") : NULL;
-    gm_member *member = gm_arena_zero(p->arena, map ? map->n + 1u : 1u, sizeof *member);
-    if (member == NULL)
-        return gm_no_memory(err);
-    *out = gm_null();
-    out->type = GM_MAP;
-    out->v.map = member;
-    for (uint32_t i = 0; map && i < map->n; i++) {
-        gm_value v;
-        gpumem_status s = gm_lookup(p->arena, quantization, m->path, &map->v.map[i].value, &v, err);
-        if (s != GPUMEM_OK)
-            return s;
-        if (v.type == GM_NULL)
-            continue;
-        v.line = map->v.map[i].line;
-        v.column = map->v.map[i].column;
-        member[out->n] = map->v.map[i];
-        member[out->n++].value = v;
-    }
-    return GPUMEM_OK;
-}
-
-/* `wanted` is the set's own name for a plugin, or an id; NULL: the set's choice. */
-static gpumem_status choose(gm_planner *p, gpumem_kind kind, const char *wanted, gm_chosen *out, gpumem_error *err)
-{
-    const gm_choice *c = gm_set_choice(p->set, kind);
-    const char *name = wanted ? wanted : c->otherwise, *id = name;
-    const gm_value *own = c->choices ? gm_value_get(c->choices, name) : NULL;
-    const gm_value *with[3];
-    const char *file[3];
-    gm_value *config;
-    size_t nwith = 0;
-    gpumem_status s;
-    if (own)
-        id = own->v.s;
-    if ((s = gm_registry_find(p->host->registry, kind, id, &out->manifest, err)) != GPUMEM_OK)
-        return s;
-    if (out->manifest->rules && !out->manifest->library && !out->manifest->use) { /* data only */
-        out->base = out->manifest;
-        return use(p, out->manifest, err);
-    }
-    if ((s = gm_registry_base(p->host->registry, out->manifest, &out->base, err)) != GPUMEM_OK ||
-        (s = gm_registry_entry(p->host->registry, out->manifest, &out->entry, err)) != GPUMEM_OK)
-        return s;
-    if (c->with && c->otherwise && strcmp(name, c->otherwise) == 0) {
-        with[nwith] = c->with;
-        file[nwith++] = p->set->manifest->path;
-    }
-    if (kind == GPUMEM_KIND_PRECISION && p->quantization) {
-        config = gm_arena_zero(p->arena, 1, sizeof *config);
-        if (config == NULL)
-            return gm_no_memory(err);
-        if ((s = config_values(p, out->manifest, p->quantization, config, err)) != GPUMEM_OK)
-            return s;
-        with[nwith] = config;
-        file[nwith++] = out->manifest->path;
-    }
-    if (out->manifest->with) {
-        with[nwith] = out->manifest->with;
-        file[nwith++] = out->manifest->path;
-    }
-    if ((s = gm_manifest_args(p->arena, out->base, with, file, nwith, &out->param, &out->nparam, err)) != GPUMEM_OK)
-        return s;
-    strcpy(out->name, gpumem_kind_name(kind));
-    strcat(out->name, "/");
-    strcat(out->name, out->manifest->id); /* ids have at most 64 bytes */
-    if ((s = use(p, out->manifest, err)) != GPUMEM_OK || (s = use(p, out->base, err)) != GPUMEM_OK)
-        return s;
-    return GPUMEM_OK;
-}
-
-/* What a person asks for; else, to run it, what the config says that its weights are; else the set's choice. */
-static gpumem_status choose_precision(gm_planner *p, gpumem_error *err)
-{
-    gpumem_request *r = &p->plan->request;
-    const gm_value *quantization = NULL, *keep;
-    const char *scheme = NULL;
-    const gm_manifest *m;
-    gpumem_status s = GPUMEM_OK;
-    if (r->mode == GPUMEM_MODE_INFERENCE)
-        s = gm_set_quantization(p->set, &p->plan->model->config->root, p->arena, &quantization, &scheme, &keep, err);
-    if (s != GPUMEM_OK)
-        return s;
-    if (r->precision && (scheme == NULL || strcmp(scheme, r->precision) != 0)) /* another one is asked for */
-        return choose(p, GPUMEM_KIND_PRECISION, r->precision, &p->precision, err);
-    if (scheme && (s = gm_registry_find(p->host->registry, GPUMEM_KIND_PRECISION, scheme, &m, NULL)) == GPUMEM_ENOMEM)
-        return gm_no_memory(err);
-    if (quantization && (scheme == NULL || s != GPUMEM_OK)) {
-        snprintf(p->plan->warning, sizeof p->plan->warning, "the config's quantisation (%.60s) is not known: %s is assumed", scheme ? scheme : "no method",
-                 p->set->precision.otherwise);
-        scheme = NULL;
-    }
-    if (scheme)
-        r->precision = scheme;
-    p->quantization = scheme ? quantization : NULL;
-    p->plan->quantized = scheme != NULL;
-    return choose(p, GPUMEM_KIND_PRECISION, r->precision, &p->precision, err);
-}
-
-static gpumem_status choose_engine(gm_planner *p, gpumem_error *err)
-{
-    gpumem_request *r = &p->plan->request;
-    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *spare, *offloads;
-    const char *id = r->engine ? r->engine : own && p->set->engine.otherwise ? own->v.s : p->set->engine.otherwise;
-    gpumem_status s;
-    if (id == NULL) {
-        if (r->cache_format)
-            return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the set '%s' has no engine that a cache's format could be said to", p->set->manifest->id);
-        return GPUMEM_OK;
-    }
-    if ((s = gm_registry_find(p->host->registry, GPUMEM_KIND_ENGINE, id, &p->engine, err)) != GPUMEM_OK || (s = use(p, p->engine, err)) != GPUMEM_OK)
-        return s;
-    r->engine = p->engine->id;
-    cache = gm_value_get(p->engine->root, "cache");
-    p->plan->block = cache ? (uint32_t)gm_value_get(cache, "block")->v.i : 0;
-    ahead = cache ? gm_value_get(cache, "ahead") : NULL;
-    p->plan->ahead = ahead ? (uint64_t)ahead->v.i : UINT64_MAX;
-    spare = cache ? gm_value_get(cache, "spare") : NULL;
-    p->plan->spare = spare ? (uint32_t)spare->v.i : 0;
-    offloads = gm_value_get(p->engine->root, "offloads");
-    if (r->static_cache && cache)
-        return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has a cache in pages, not a static one", p->engine->id);
-    if (r->gpu_layers && !(offloads && offloads->v.b))
-        return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has all layers on the GPU", p->engine->id);
-    if (strcmp(gm_value_get(p->engine->root, "activations")->v.s, "chunk") == 0)
-        p->plan->chunk = (uint64_t)gm_value_get(p->engine->root, "chunk")->v.i;
-    share = gm_value_get(p->engine->root, "utilization");
-    if (share)
-        p->plan->utilization = share->type == GM_REAL ? share->v.r : (double)share->v.i;
-    return GPUMEM_OK;
-}
-
-/* Where no kernel is asked for: what an engine says of its scores, for the layers that have most. */
-static void find_scores(gm_planner *p)
-{
-    const gpumem_description *d = &p->plan->model->d;
-    const gm_value *bytes = p->engine ? gm_value_get(p->engine->root, "scores") : NULL;
-    for (uint32_t i = 0; bytes && p->job.attention == GPUMEM_ATTENTION_EAGER && i < d->nop; i++) {
-        const gpumem_op *op = &d->op[i];
-        uint64_t n = (uint64_t)op->attr[0] * (uint64_t)bytes->v.i, window = op->attr[4];
-        if (op->kind != GPUMEM_OP_ATTENTION)
-            continue;
-        if (n > p->plan->scores[window != 0])
-            p->plan->scores[window != 0] = n;
-        if (window > p->plan->window)
-            p->plan->window = window;
-    }
-}
-
-static gpumem_status choose_all(gm_planner *p, gpumem_error *err)
-{
-    gpumem_request *r = &p->plan->request;
-    const gpumem_model *model = p->plan->model;
-    gpumem_status s = use(p, p->set->manifest, err);
-    for (uint32_t i = 0; s == GPUMEM_OK && i < model->subject.family->nchain; i++)
-        s = use(p, model->subject.family->chain[i], err);
-    for (uint32_t k = 0; s == GPUMEM_OK && k < model->npart; k++)
-        for (uint32_t i = 0; s == GPUMEM_OK && i < model->part[k]->nchain; i++)
-            s = use(p, model->part[k]->chain[i], err);
-    for (uint32_t i = 0; s == GPUMEM_OK && i < model->nplugin; i++)
-        s = use(p, model->plugin[i], err);
-    if (s == GPUMEM_OK)
-        s = choose_precision(p, err);
-    if (s == GPUMEM_OK && r->mode == GPUMEM_MODE_TRAINING)
-        s = choose(p, GPUMEM_KIND_OPTIMIZER, r->optimizer, &p->optimizer, err);
-    if (s == GPUMEM_OK && r->mode == GPUMEM_MODE_INFERENCE)
-        s = choose_engine(p, err);
-    if (s == GPUMEM_OK && r->gpu_layers && p->engine == NULL)
-        s = gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "layers on the GPU: only an engine can leave others on the host");
-    if (s == GPUMEM_OK && r->static_cache && (r->mode != GPUMEM_MODE_INFERENCE || r->no_cache))
-        s = gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "a static cache: there is no cache");
-    if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
-        s = choose(p, GPUMEM_KIND_ACTIVATION, r->activation, &p->activation, err);
-    p->plan->complete = s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account;
-    return s;
-}
-
-/* ---- the request, with everything filled in ---- */
-
-static const char *const step_name[] = {"fused", "foreach", "for-loop"};
-
-static int step_of(const char *name)
-{
-    for (int i = 0; name && i < (int)COUNT(step_name); i++)
-        if (strcmp(name, step_name[i]) == 0)
-            return i;
-    return -1;
-}
-
-static void offered_text(const gm_value *offered, gpumem_error *err)
-{
-    char text[64] = "";
-    for (uint32_t i = 0; i < offered->n; i++) {
-        strcat(text, i ? ", " : "");
-        strcat(text, offered->v.list[i].v.s);
-    }
-    gm_tip(err, "it has %s", text);
-}
-
-static gpumem_status fill_step(gm_planner *p, gpumem_error *err)
-{
-    gpumem_request *r = &p->plan->request;
-    const gm_manifest *m = p->optimizer.manifest;
-    const gm_value *offered = m ? gm_value_get(m->root, "implementations") : NULL, *own = m ? gm_value_get(m->root, "torch") : NULL;
-    const char *wanted = r->implementation;
-    if (m == NULL) {
-        r->implementation = NULL;
-        return GPUMEM_OK;
-    }
-    if (wanted && strcmp(wanted, "torch") == 0)
-        wanted = own ? own->v.s : NULL;
-    if (wanted == NULL && offered == NULL) { /* it has no forms: its claims are the same in all */
-        p->job.step = GPUMEM_STEP_FOREACH;
-        return GPUMEM_OK;
-    }
-    if (wanted == NULL)
-        wanted = offered->v.list[0].v.s;
-    if (step_of(wanted) < 0) {
-        gm_fail(err, GPUMEM_EUNKNOWN, NULL, 0, 0, "unknown implementation '%s'", wanted);
-        gm_tip(err, "it is one of fused, foreach, for-loop");
-        return GPUMEM_EUNKNOWN;
-    }
-    bool found = offered == NULL;
-    for (uint32_t i = 0; offered && i < offered->n; i++)
-        found |= strcmp(offered->v.list[i].v.s, wanted) == 0;
-    if (!found) {
-        gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the optimizer '%s' has no %s step", m->id, wanted);
-        offered_text(offered, err);
-        return GPUMEM_EUNSUP;
-    }
-    p->job.step = (uint8_t)step_of(wanted);
-    r->implementation = step_name[p->job.step];
-    return GPUMEM_OK;
-}
-
-static gpumem_status fill_attention(gm_planner *p, gpumem_error *err)
-{
-    gpumem_request *r = &p->plan->request;
-    if (r->attention == NULL || strcmp(r->attention, "flash") == 0 || strcmp(r->attention, "sdpa") == 0) {
-        r->attention = "flash"; /* torch's sdpa takes the flash kernel where no mask is given */
-        p->job.attention = GPUMEM_ATTENTION_FLASH;
-    } else if (strcmp(r->attention, "eager") == 0) {
-        r->attention = "eager";
-        p->job.attention = GPUMEM_ATTENTION_EAGER;
-    } else {
-        gm_fail(err, GPUMEM_EUNKNOWN, NULL, 0, 0, "unknown attention '%s'", r->attention);
-        gm_tip(err, "it is one of flash, sdpa, eager");
-        return GPUMEM_EUNKNOWN;
-    }
-    return GPUMEM_OK;
-}
-
-static gpumem_status fill_request(gm_planner *p, gpumem_error *err)
-{
-    gpumem_request *r = &p->plan->request;
-    gpumem_status s;
-    if ((s = fill_step(p, err)) != GPUMEM_OK || (s = fill_attention(p, err)) != GPUMEM_OK)
-        return s;
-    find_scores(p);
-    r->precision = gm_arena_strdup(p->arena, r->precision ? r->precision : p->set->precision.otherwise);
-    r->optimizer = r->mode != GPUMEM_MODE_TRAINING ? NULL : gm_arena_strdup(p->arena, r->optimizer ? r->optimizer : p->set->optimizer.otherwise);
-    r->activation = p->activation.manifest ? p->activation.manifest->id : NULL;
-    if (r->accumulation == 0)
-        r->accumulation = 1;
-    return r->precision && (r->optimizer || r->mode != GPUMEM_MODE_TRAINING) ? GPUMEM_OK : gm_no_memory(err);
-}
 
 /* ---- formats ---- */
 
@@ -337,35 +20,11 @@ static gpumem_status add_formats(gm_planner *p, const gm_manifest *m, gpumem_err
 {
     for (uint32_t i = 0; m && i < m->nformat; i++) {
         uint16_t at = gpumem_format_find(p->format, p->nformat, m->format[i].name);
-        if (at == UNSET)
+        if (at == GM_NO_FORMAT)
             p->format[p->nformat++] = m->format[i];
         else if (!same_format(&p->format[at], &m->format[i]))
             return gm_fail(err, GPUMEM_EPLUGIN, m->path, 0, 0, "formats: '%s' is something else already", m->format[i].name);
     }
-    return GPUMEM_OK;
-}
-
-static gpumem_status find_cache_format(gm_planner *p, gpumem_error *err)
-{
-    const char *wanted = p->plan->request.cache_format;
-    char offered[160] = "the model's own";
-    bool found = false;
-    p->cache_format = UNSET;
-    if (wanted == NULL || p->engine == NULL)
-        return GPUMEM_OK;
-    for (uint32_t i = 0; i < p->engine->nformat; i++) {
-        found |= strcmp(p->engine->format[i].name, wanted) == 0;
-        if (strlen(offered) + strlen(p->engine->format[i].name) + 3 < sizeof offered) {
-            strcat(offered, ", ");
-            strcat(offered, p->engine->format[i].name);
-        }
-    }
-    if (!found) {
-        gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has no cache in '%.40s'", p->engine->id, wanted);
-        gm_tip(err, "it has %s", offered);
-        return GPUMEM_EUNSUP;
-    }
-    p->cache_format = gpumem_format_find(p->format, p->nformat, wanted);
     return GPUMEM_OK;
 }
 
@@ -379,7 +38,7 @@ static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
     gpumem_status s = GPUMEM_OK;
     for (size_t i = 0; i < COUNT(from); i++)
         n += from[i] ? from[i]->nformat : 0;
-    if (n >= UNSET)
+    if (n >= GM_NO_FORMAT)
         return gm_fail(err, GPUMEM_EPLUGIN, from[0]->path, 0, 0, "too many formats");
     p->format = gm_arena_zero(p->arena, n, sizeof *p->format);
     if (p->format == NULL)
@@ -389,7 +48,7 @@ static gpumem_status make_formats(gm_planner *p, gpumem_error *err)
     for (size_t i = 0; s == GPUMEM_OK && i < COUNT(from); i++)
         if (i == 0 || from[i] != from[0])
             s = add_formats(p, from[i], err);
-    return s == GPUMEM_OK ? find_cache_format(p, err) : s;
+    return s == GPUMEM_OK ? gm_engine_format(p, err) : s;
 }
 
 static uint16_t fixed_format(uint8_t dtype)
@@ -442,12 +101,12 @@ static gpumem_status assign(gm_planner *p, gpumem_error *err)
         uint8_t dtype = d->tensor[i].dtype;
         if (dtype != GPUMEM_DTYPE_MODEL) {
             out.weight[i] = out.gradient[i] = out.activation[i] = fixed_format(dtype);
-            out.master[i] = UNSET;
+            out.master[i] = GM_NO_FORMAT;
         } else if (out.weight[i] >= p->nformat || out.gradient[i] >= p->nformat || out.activation[i] >= p->nformat ||
-                   (out.master[i] != UNSET && out.master[i] >= p->nformat))
+                   (out.master[i] != GM_NO_FORMAT && out.master[i] >= p->nformat))
             return gm_fail(err, GPUMEM_EPLUGIN, c->manifest->path, 0, 0, "%s gives the tensor '%s' a format that there is not", c->name, d->string + d->tensor[i].name);
-        p->stepped[i] = out.master[i] != UNSET ? out.master[i] : out.weight[i];
-        p->gathers |= out.master[i] != UNSET;
+        p->stepped[i] = out.master[i] != GM_NO_FORMAT ? out.master[i] : out.weight[i];
+        p->gathers |= out.master[i] != GM_NO_FORMAT;
     }
     for (uint32_t i = 0; i < d->nop; i++)
         if (out.compute[i] >= p->nformat)
@@ -546,7 +205,7 @@ static gpumem_status claim_copies(gm_planner *p, gpumem_error *err)
     gpumem_status s = GPUMEM_OK;
     for (uint32_t i = 0; s == GPUMEM_OK && p->gathers && i < d->ntensor; i++) {
         gpumem_claim c = {.tensor = i, .format = p->master[i], .is = GPUMEM_IS_OPTIMIZER, .phases = GPUMEM_TRAINING | GPUMEM_BETWEEN, .label = "master weights"};
-        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && p->needs_grad[i] && p->master[i] != UNSET)
+        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].storage == GPUMEM_NONE && p->needs_grad[i] && p->master[i] != GM_NO_FORMAT)
             s = gm_fold_claims(&p->folder, p->precision.name, &c, 1, err);
     }
     return s;
@@ -592,31 +251,6 @@ static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *
     return s;
 }
 
-/* What an engine remembers of the tokens, layer by layer, and what else it holds. */
-static gpumem_status claim_engine(gm_planner *p, gpumem_error *err)
-{
-    const gpumem_description *d = p->job.model;
-    const gm_value *runtime = gm_value_get(p->engine->root, "runtime");
-    char by[96];
-    gpumem_status s = GPUMEM_OK;
-    snprintf(by, sizeof by, "engine/%s", p->engine->id);
-    for (uint32_t i = 0; s == GPUMEM_OK && p->plan->block && !p->plan->request.no_cache && i < d->ntensor; i++) {
-        const gpumem_tensor *t = &d->tensor[i];
-        bool cache = t->role == GPUMEM_ROLE_CACHE;
-        if ((!cache && t->role != GPUMEM_ROLE_STATE) || t->storage != GPUMEM_NONE)
-            continue;
-        gpumem_claim c = {.tensor = i, .format = cache && p->cache_format != UNSET && t->dtype == GPUMEM_DTYPE_MODEL ? p->cache_format : p->active[i],
-                          .is = GPUMEM_IS_CACHE, .phases = GPUMEM_INFERENCE};
-        s = gm_fold_claims(&p->folder, by, &c, 1, err);
-    }
-    for (uint32_t i = 0; s == GPUMEM_OK && runtime && i < runtime->n; i++) {
-        gpumem_claim c = {.tensor = GPUMEM_NONE, .format = GPUMEM_FORMAT_BOOL, .is = GPUMEM_IS_RUNTIME, .phases = GPUMEM_INFERENCE, .counted = 1,
-                          .label = runtime->v.map[i].key, .rows = {1, 1, {0}}, .cols = {(uint64_t)runtime->v.map[i].value.v.i, 1, {0}}};
-        s = gm_fold_claims(&p->folder, by, &c, 1, err);
-    }
-    return s;
-}
-
 static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
 {
     bool training = p->plan->request.mode == GPUMEM_MODE_TRAINING;
@@ -637,7 +271,7 @@ static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
     if (s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account)
         s = account(p, &p->activation, p->activation.entry->ops.activation->account, err);
     if (s == GPUMEM_OK && p->engine)
-        s = claim_engine(p, err);
+        s = gm_engine_claim(p, err);
     if (s == GPUMEM_OK && count & GM_COUNT_INPUTS)
         s = claim_own(p, GPUMEM_IS_INPUT, err);
     return s == GPUMEM_OK ? gm_fold_finish(&p->folder, err) : s;
@@ -805,7 +439,7 @@ static gpumem_status step(gm_planner *p, gpumem_error *err)
     gpumem_plan *plan = p->plan;
     const gm_chosen *o = &p->optimizer;
     const gpumem_job job = stepped(p);
-    const gm_opt_ask ask = {.manifest = o->manifest, .form = step_name[p->job.step], .job = &job, .param = o->param, .nparam = o->nparam,
+    const gm_opt_ask ask = {.manifest = o->manifest, .form = gm_step_name[p->job.step], .job = &job, .param = o->param, .nparam = o->nparam,
                              .claim = p->state, .nclaim = p->nstate, .rounding = plan->rounding};
     size_t n = strlen(plan->warning);
     bool described;
@@ -834,42 +468,6 @@ static gpumem_status check_trained(const gm_planner *p, gpumem_error *err)
     return GPUMEM_OK;
 }
 
-/* How often a block runs on the GPU, where the first layers do not; what is before the layers does not, what is behind them counts as one more layer. */
-static uint32_t runs_on_gpu(const gpumem_description *d, uint32_t block, uint32_t gpu_layers)
-{
-    uint32_t layers = 0, layer = 0, runs = 0;
-    for (uint32_t i = 0; i < d->nsequence; i++)
-        layers += d->block[d->sequence[i]].layer != GPUMEM_NONE;
-    for (uint32_t i = 0; i < d->nsequence; i++) {
-        bool is_layer = d->block[d->sequence[i]].layer != GPUMEM_NONE;
-        if (d->sequence[i] == block)
-            runs += is_layer ? layer + gpu_layers >= layers : layer == layers && gpu_layers > layers;
-        layer += is_layer;
-    }
-    return runs;
-}
-
-/* Does a later block have it as its own: a tied head? */
-static bool is_read_behind(const gpumem_description *d, uint32_t tensor, uint32_t gpu_layers)
-{
-    for (uint32_t i = 0; i < d->nblock; i++)
-        for (uint32_t k = d->block[i].tensor0; k < d->block[i].tensor0 + d->block[i].ntensor; k++)
-            if (d->tensor[k].storage == tensor && runs_on_gpu(d, i, gpu_layers))
-                return true;
-    return false;
-}
-
-static uint32_t times_of(const gm_planner *p, const gpumem_description *d, uint32_t block, uint32_t tensor)
-{
-    uint32_t gpu_layers = p->plan->request.gpu_layers, runs;
-    if (gpu_layers == 0 || d->tensor[tensor].role == GPUMEM_ROLE_INPUT || d->tensor[tensor].role == GPUMEM_ROLE_BUFFER)
-        return (uint32_t)gm_tensor_times(d, &d->block[block], &d->tensor[tensor]);
-    runs = runs_on_gpu(d, block, gpu_layers);
-    if (runs == 0 && d->block[block].layer == GPUMEM_NONE && is_read_behind(d, tensor, gpu_layers))
-        return 1;
-    return runs && d->tensor[tensor].scope == GPUMEM_SCOPE_MODEL ? 1 : runs;
-}
-
 static gpumem_status make_times(gm_planner *p, gpumem_error *err)
 {
     const gpumem_description *d = &p->plan->model->d;
@@ -878,7 +476,7 @@ static gpumem_status make_times(gm_planner *p, gpumem_error *err)
         return gm_no_memory(err);
     for (uint32_t i = 0; i < d->nblock; i++)
         for (uint32_t k = d->block[i].tensor0; k < d->block[i].tensor0 + d->block[i].ntensor; k++)
-            p->times[k] = times_of(p, d, i, k);
+            p->times[k] = gm_engine_times(p, d, i, k);
     return GPUMEM_OK;
 }
 
@@ -925,7 +523,7 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
     p->set = set;
     p->plan = plan;
     p->arena = &plan->arena;
-    if ((s = choose_all(p, err)) == GPUMEM_OK && (s = fill_request(p, err)) == GPUMEM_OK && (s = make_formats(p, err)) == GPUMEM_OK &&
+    if ((s = gm_choose_all(p, err)) == GPUMEM_OK && (s = gm_choose_forms(p, err)) == GPUMEM_OK && (s = make_formats(p, err)) == GPUMEM_OK &&
         (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = check_trained(p, err)) == GPUMEM_OK &&
         (s = make_times(p, err)) == GPUMEM_OK) {
         make_job(p);
