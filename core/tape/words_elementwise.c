@@ -469,18 +469,20 @@ DERIVE(d_sum)
     res[0] = y;
 }
 
-/* logsumexp over a dimension that goes: grad * (self - result).exp() */
-WORD(logsumexp)
+/* Reduces a dimension; the backward takes what was reduced and the result. */
+static unsigned reduced_with_both(gm_tape *t, unsigned word, const gm_arg *arg, bool keepdim, uint32_t *out)
 {
     uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
-    UNUSED_WORD;
     gm_node_save(t, node, x);
-    out[0] = reduced(t, x, gm_dim_at(t, x, &arg[1]), false, t->tv[x].dtype);
+    out[0] = reduced(t, x, gm_dim_at(t, x, &arg[1]), keepdim, t->tv[x].dtype);
     gm_node_output(t, node, out[0], 0);
     gm_node_save(t, node, out[0]);
     return out[0] != GM_NONE;
 }
+WORD(logsumexp) { (void)n; return reduced_with_both(t, word, arg, false, out); }
+WORD(norm) { (void)n; return reduced_with_both(t, word, arg, true, out); }
 
+/* grad * (self - result).exp() */
 DERIVE(d_logsumexp)
 {
     uint32_t a = gm_like(t, node->saved[0]), b = gm_like(t, a);
@@ -490,18 +492,7 @@ DERIVE(d_logsumexp)
     gm_tv_unref(t, a);
 }
 
-/* norm over a dimension, kept as 1: self * (grad / norm) */
-WORD(norm)
-{
-    uint32_t x = arg[0].tv, node = gm_node_begin(t, word, 1, &x);
-    UNUSED_WORD;
-    gm_node_save(t, node, x);
-    out[0] = reduced(t, x, gm_dim_at(t, x, &arg[1]), true, t->tv[x].dtype);
-    gm_node_output(t, node, out[0], 0);
-    gm_node_save(t, node, out[0]);
-    return out[0] != GM_NONE;
-}
-
+/* self * (grad / norm) */
 DERIVE(d_norm)
 {
     uint32_t a = gm_like2(t, g[0], node->saved[1]);

@@ -114,7 +114,7 @@ static inline double accuracy_percentile(accuracy *a, unsigned field, double sha
 }
 
 /* Every row of the table that is of the mode. */
-static inline gpumem_status accuracy_run(accuracy *a, gpumem_batch *batch, const char *path, gpumem_error *err)
+static inline gpumem_status accuracy_run(accuracy *a, gpumem_batch *b, const char *path, gpumem_error *err)
 {
     gm_arena arena = {0}, table = {0};
     char *line, *end;
@@ -128,7 +128,7 @@ static inline gpumem_status accuracy_run(accuracy *a, gpumem_batch *batch, const
         gm_arena_clear(&arena);
         if ((s = gm_json_parse(&arena, path, line, (size_t)(end - line), &row, err)) != GPUMEM_OK || strcmp(accuracy_string(&row, "mode", ""), a->training ? "training" : "inference") != 0)
             continue;
-        if ((s = gpumem_batch_line(batch, line, (size_t)(end - line), &out)) == GPUMEM_OK && (s = gm_json_parse(&arena, "answer", out.s, out.n, &result, err)) == GPUMEM_OK)
+        if ((s = gpumem_batch_line(b, line, (size_t)(end - line), &out)) == GPUMEM_OK && (s = gm_json_parse(&arena, "answer", out.s, out.n, &result, err)) == GPUMEM_OK)
             accuracy_add(a, &row, &result);
         gpumem_text_free(&out);
     }

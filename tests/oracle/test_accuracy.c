@@ -1,32 +1,6 @@
 /* How near all of memory.jsonl is, and which rows are not exact. */
-#include "../suite.h"
+#include "tables.h"
 #include "oracle/accuracy.h"
-
-#define ORACLE GM_SOURCE "/tests/oracle"
-
-static gpumem_host *host;
-static gpumem_set *set;
-static gpumem_batch *batch;
-
-static void setup(void)
-{
-    const char *const dir[] = {GM_PLUGINS, GM_DATA};
-    gpumem_host_options options = {dir, 2, true};
-    gpumem_error err = {0};
-    gpumem_host_new(&options, &host, &err);
-    if (err.status == GPUMEM_OK)
-        gpumem_set_open(host, "default", &set, &err);
-    if (err.status == GPUMEM_OK)
-        gpumem_batch_new(host, set, ORACLE, &batch, &err);
-    ck_assert_msg(err.status == GPUMEM_OK, "%s: %s", err.file, err.message);
-}
-
-static void teardown(void)
-{
-    gpumem_batch_free(batch);
-    gpumem_set_free(set);
-    gpumem_host_free(host);
-}
 
 static accuracy of_table(const char *path, bool training, void (*each)(const gm_value *row, unsigned field), unsigned rows)
 {
@@ -36,11 +10,6 @@ static accuracy of_table(const char *path, bool training, void (*each)(const gm_
     ck_assert_uint_eq(a.failed, 0);
     ck_assert_uint_eq(a.rows, rows);
     return a;
-}
-
-static accuracy of(bool training, void (*each)(const gm_value *row, unsigned field), unsigned rows)
-{
-    return of_table(ORACLE "/memory.jsonl", training, each, rows);
 }
 
 static unsigned differ; /* fields of rows of adagrad's foreach step, in which torch hides what is kept (test_oracle.c) */
@@ -56,7 +25,7 @@ static void only_adagrad(const gm_value *row, unsigned field)
 
 START_TEST(training)
 {
-    accuracy a = of(true, only_adagrad, 594);
+    accuracy a = of_table(ORACLE "/memory.jsonl", true, only_adagrad, 594);
     for (unsigned f = 0; f < NFIELD; f++)
         ck_assert_msg(a.exact[f] * 100 >= a.rows * 99, "%s: %u of %u are exact", training_field[f], a.exact[f], a.rows);
     ck_assert_uint_eq(differ, 3 * (NFIELD - 2)); /* three models */
@@ -97,14 +66,7 @@ END_TEST
 
 START_TEST(inference)
 {
-    accuracy a = of(false, NULL, 90);
-    ck_assert_uint_eq(a.exact[WEIGHTS], 90);
-    ck_assert_uint_ge(a.exact[CACHE], 88);
-    for (unsigned f = CACHE; f <= DECODE; f++) {
-        double median = accuracy_percentile(&a, f, 0.5), most = accuracy_percentile(&a, f, 0.95);
-        ck_assert_msg(median <= 0.002, "%s: the median is %.4f %%", inference_field[f], median * 100);
-        ck_assert_msg(most <= 0.01, "%s: the 95th percentile is %.4f %%", inference_field[f], most * 100);
-    }
+    accuracy a = of_table(ORACLE "/memory.jsonl", false, differs, 90);
     accuracy_free(&a);
 }
 END_TEST
@@ -112,11 +74,7 @@ END_TEST
 /* Small models of classes that memory.jsonl has not: caches of their own, states, indexers. */
 START_TEST(small_inference)
 {
-    accuracy a = {.training = false, .each = differs};
-    gpumem_error err = {0};
-    ck_assert_msg(accuracy_run(&a, batch, ORACLE "/small_inference.jsonl", &err) == GPUMEM_OK, "%s", err.message);
-    ck_assert_uint_eq(a.failed, 0);
-    ck_assert_uint_eq(a.rows, 40);
+    accuracy a = of_table(ORACLE "/small_inference.jsonl", false, differs, 40);
     accuracy_free(&a);
 }
 END_TEST

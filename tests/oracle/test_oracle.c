@@ -1,38 +1,11 @@
 /* Every row of the tables that PyTorch and transformers made (README.md), against what this project says.  A row must be exact, or be listed below
  * with the reason why the table is not the truth. */
-#include "../plugin/fixture.h"
+#include "tables.h"
 #include "base/value.h"
 #include "text/file.h"
 #include "text/json.h"
-#include <gpumem/gpumem.h>
 
-#define ORACLE GM_SOURCE "/tests/oracle"
-
-static gpumem_host *host;
-static gpumem_set *set;
-static gpumem_batch *batch;
 static gm_arena kept; /* tables */
-
-static void setup(void)
-{
-    const char *const dir[] = {GM_PLUGINS, GM_DATA};
-    gpumem_host_options options = {dir, 2, true};
-    gpumem_error err = {0};
-    gpumem_host_new(&options, &host, &err);
-    if (err.status == GPUMEM_OK)
-        gpumem_set_open(host, "default", &set, &err);
-    if (err.status == GPUMEM_OK)
-        gpumem_batch_new(host, set, ORACLE, &batch, &err);
-    ck_assert_msg(err.status == GPUMEM_OK, "%s: %s", err.file, err.message);
-}
-
-static void teardown(void)
-{
-    gpumem_batch_free(batch);
-    gpumem_set_free(set);
-    gpumem_host_free(host);
-    gm_arena_free(&kept);
-}
 
 /* ---- rows ---- */
 

@@ -1,31 +1,9 @@
 /* What a step makes in passing: the peak of the step less what lives after the backward, of each row of the tables (README.md), against
  * plugins/optimizer's programs.  Whatever else a plan holds does not matter here. */
-#include "../plugin/fixture.h"
+#include "tables.h"
 #include "plan/plan.h"
 #include "text/file.h"
 #include "text/json.h"
-
-#define ORACLE GM_SOURCE "/tests/oracle"
-
-static gpumem_host *host;
-static gpumem_set *set;
-
-static void setup(void)
-{
-    const char *const dir[] = {GM_PLUGINS, GM_DATA};
-    gpumem_host_options options = {dir, 2, true};
-    gpumem_error err = {0};
-    gpumem_host_new(&options, &host, &err);
-    if (err.status == GPUMEM_OK)
-        gpumem_set_open(host, "default", &set, &err);
-    ck_assert_msg(err.status == GPUMEM_OK, "%s: %s", err.file, err.message);
-}
-
-static void teardown(void)
-{
-    gpumem_set_free(set);
-    gpumem_host_free(host);
-}
 
 static const char *string_at(const gm_value *row, const char *key)
 {

@@ -1,24 +1,6 @@
 /* Values that make no sense, in every key of every family: described all the same, or refused as a config's mistake that names a key; never a
  * crash, never the plugin's or the program's own mistake. */
-#include "../plugin/fixture.h"
-#include <gpumem/gpumem.h>
-
-static gpumem_host *host;
-static gpumem_set *set;
-
-static void setup(void)
-{
-    const char *const dir[] = {GM_PLUGINS, GM_DATA};
-    gpumem_host_options options = {dir, 2, true};
-    ck_assert_int_eq(gpumem_host_new(&options, &host, NULL), GPUMEM_OK);
-    ck_assert_int_eq(gpumem_set_open(host, "default", &set, NULL), GPUMEM_OK);
-}
-
-static void teardown(void)
-{
-    gpumem_set_free(set);
-    gpumem_host_free(host);
-}
+#include "tables.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define ONE_OF 3 /* of the values, one in three, another for each key: minutes otherwise */

@@ -2,18 +2,24 @@
 #include "models.h"
 #include "../suite.h"
 
-static gpumem_plan *plan_of(const char *json, const char *engine, const char *format, gpumem_error *err)
+static gpumem_plan *asked(const char *json, gpumem_request r, gpumem_error *err)
 {
     gpumem_model *model = model_of(json);
-    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .engine = engine, .cache_format = format};
     gpumem_set *set = NULL;
     gpumem_plan *plan = NULL;
+    r.mode = GPUMEM_MODE_INFERENCE;
+    r.precision = "bf16";
     if (gpumem_set_open(host, "default", &set, err) == GPUMEM_OK)
         gpumem_plan_new(host, model, set, &r, &plan, err);
     gpumem_set_free(set);
     if (plan == NULL)
         gpumem_model_free(model);
     return plan;
+}
+
+static gpumem_plan *plan_of(const char *json, const char *engine, const char *format, gpumem_error *err)
+{
+    return asked(json, (gpumem_request){.engine = engine, .cache_format = format}, err);
 }
 
 static void drop(gpumem_plan *plan)
@@ -23,15 +29,21 @@ static void drop(gpumem_plan *plan)
     gpumem_model_free(model);
 }
 
-static uint64_t cache_in(const char *json, uint64_t batch, uint64_t tokens, const char *engine, const char *format)
+static gpumem_result result_of(const char *json, gpumem_request r, uint64_t batch, uint64_t tokens)
 {
     gpumem_error err = {0};
-    gpumem_plan *plan = plan_of(json, engine, format, &err);
-    gpumem_result r;
+    gpumem_plan *plan = asked(json, r, &err);
+    gpumem_result result;
     ck_assert_msg(plan != NULL, "%s: %s", json, error_text(&err));
-    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){batch, tokens}, &r, &err), GPUMEM_OK);
+    ck_assert_msg(gpumem_plan_warning(plan) == NULL, "%s: %s", json, gpumem_plan_warning(plan));
+    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){batch, tokens}, &result, &err), GPUMEM_OK);
     drop(plan);
-    return r.cache;
+    return result;
+}
+
+static uint64_t cache_in(const char *json, uint64_t batch, uint64_t tokens, const char *engine, const char *format)
+{
+    return result_of(json, (gpumem_request){.engine = engine, .cache_format = format}, batch, tokens).cache;
 }
 
 static uint64_t cache_of(const char *json, uint64_t tokens) { return cache_in(json, 1, tokens, "ideal", NULL); }
@@ -122,19 +134,9 @@ END_TEST
 
 static uint64_t offloaded(const char *json, uint32_t layers, uint64_t tokens, uint64_t *weights)
 {
-    gpumem_model *model = model_of(json);
-    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .engine = "llama.cpp", .gpu_layers = layers};
-    gpumem_set *set = NULL;
-    gpumem_plan *plan = NULL;
-    gpumem_result result;
-    gpumem_error err = {0};
-    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &err), GPUMEM_OK);
-    ck_assert_msg(gpumem_plan_new(host, model, set, &r, &plan, &err) == GPUMEM_OK, "%s", error_text(&err));
-    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){1, tokens}, &result, &err), GPUMEM_OK);
-    gpumem_set_free(set);
-    drop(plan);
-    *weights = result.line[0]; /* parameters */
-    return result.cache;
+    gpumem_result r = result_of(json, (gpumem_request){.engine = "llama.cpp", .gpu_layers = layers}, 1, tokens);
+    *weights = r.line[0]; /* parameters */
+    return r.cache;
 }
 
 START_TEST(layers_on_the_host)
@@ -143,10 +145,6 @@ START_TEST(layers_on_the_host)
     const uint64_t layer = 2ull * (2 * 2560 * 4096 + 2 * 2560 * 1024 + 3 * 2560 * 9728 + 2 * 2560) + 2 * 512, cell = 2ull * 8 * 128 * 2, embed = 2ull * 151936 * 2560;
     uint64_t weights, all = 0;
     gpumem_error err = {0};
-    gpumem_model *model = model_of(QWEN3_4B);
-    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .engine = "vllm", .gpu_layers = 8};
-    gpumem_set *set = NULL;
-    gpumem_plan *plan = NULL;
     ck_assert_uint_eq(offloaded(QWEN3_4B, 10, 8192, &weights), 10 * cell * 8192);
     ck_assert_uint_eq(weights, 10 * layer);
     ck_assert_uint_eq(offloaded(QWEN3_4B, 36, 8192, &weights), 36 * cell * 8192);
@@ -164,29 +162,15 @@ START_TEST(layers_on_the_host)
     ck_assert_uint_eq(offloaded("{\"model_type\":\"gemma3_text\",\"hidden_size\":5376,\"num_hidden_layers\":62,\"num_attention_heads\":32,\"num_key_value_heads\":16,"
                                 "\"head_dim\":128,\"intermediate_size\":21504,\"sliding_window\":1024}", 0, 8193, &weights),
                       2ull * 16 * 128 * 2 * (10ull * 8448 + 52ull * 1536));
-    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &err), GPUMEM_OK);
-    ck_assert_int_eq(gpumem_plan_new(host, model, set, &r, &plan, &err), GPUMEM_EUNSUP);
+    ck_assert_ptr_null(asked(QWEN3_4B, (gpumem_request){.engine = "vllm", .gpu_layers = 8}, &err));
+    ck_assert_int_eq(err.status, GPUMEM_EUNSUP);
     ck_assert_msg(strstr(error_text(&err), "the engine 'vllm' has all layers on the GPU") != NULL, "%s", error_text(&err));
-    gpumem_set_free(set);
-    gpumem_model_free(model);
 }
 END_TEST
 
 static gpumem_result fixed_at(const char *json, uint64_t cells, uint64_t tokens)
 {
-    gpumem_model *model = model_of(json);
-    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .attention = "eager", .static_cache = cells};
-    gpumem_set *set = NULL;
-    gpumem_plan *plan = NULL;
-    gpumem_result result;
-    gpumem_error err = {0};
-    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &err), GPUMEM_OK);
-    ck_assert_msg(gpumem_plan_new(host, model, set, &r, &plan, &err) == GPUMEM_OK, "%s", error_text(&err));
-    ck_assert_msg(gpumem_plan_warning(plan) == NULL || *gpumem_plan_warning(plan) == 0, "%s", gpumem_plan_warning(plan));
-    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){1, tokens}, &result, &err), GPUMEM_OK);
-    gpumem_set_free(set);
-    drop(plan);
-    return result;
+    return result_of(json, (gpumem_request){.attention = "eager", .static_cache = cells}, 1, tokens);
 }
 
 START_TEST(static_caches)
@@ -247,29 +231,19 @@ START_TEST(most_is_what_brute_force_finds)
 }
 END_TEST
 
-static uint64_t total_of(const char *json, uint64_t batch, uint64_t tokens, const char *attention)
+static uint64_t scores_of(const char *json, uint64_t tokens)
 {
-    gpumem_error err = {0};
-    gpumem_model *model = model_of(json);
-    gpumem_request r = {.mode = GPUMEM_MODE_INFERENCE, .precision = "bf16", .engine = "llama.cpp", .attention = attention};
-    gpumem_set *set = NULL;
-    gpumem_plan *plan = NULL;
-    gpumem_result result;
-    ck_assert_int_eq(gpumem_set_open(host, "default", &set, &err), GPUMEM_OK);
-    ck_assert_msg(gpumem_plan_new(host, model, set, &r, &plan, &err) == GPUMEM_OK, "%s", error_text(&err));
-    ck_assert_int_eq(gpumem_plan_evaluate(plan, &(gpumem_point){batch, tokens}, &result, &err), GPUMEM_OK);
-    gpumem_set_free(set);
-    drop(plan);
-    return result.total;
+    return result_of(json, (gpumem_request){.engine = "llama.cpp", .attention = "eager"}, 1, tokens).total -
+           result_of(json, (gpumem_request){.engine = "llama.cpp", .attention = "flash"}, 1, tokens).total;
 }
 
 /* llama.cpp without flash attention: KQ float32 [n_kv, n_ubatch, n_head] of one layer, n_kv in cells of 256 (build_attn_mha) */
 START_TEST(scores_without_a_kernel)
 {
-    ck_assert_uint_eq(total_of(QWEN3_4B, 1, 8192, "eager") - total_of(QWEN3_4B, 1, 8192, "flash"), 32ull * 512 * 8192 * 4);
-    ck_assert_uint_eq(total_of(QWEN3_4B, 1, 8193, "eager") - total_of(QWEN3_4B, 1, 8193, "flash"), 32ull * 512 * 8448 * 4);
-    ck_assert_uint_eq(total_of(QWEN3_4B, 1, 100, "eager") - total_of(QWEN3_4B, 1, 100, "flash"), 32ull * 100 * 256 * 4);
-    ck_assert_uint_eq(total_of(GEMMA3_27B, 1, 131072, "eager") - total_of(GEMMA3_27B, 1, 131072, "flash"), 32ull * 512 * 131072 * 4); /* one layer in six sees all */
+    ck_assert_uint_eq(scores_of(QWEN3_4B, 8192), 32ull * 512 * 8192 * 4);
+    ck_assert_uint_eq(scores_of(QWEN3_4B, 8193), 32ull * 512 * 8448 * 4);
+    ck_assert_uint_eq(scores_of(QWEN3_4B, 100), 32ull * 100 * 256 * 4);
+    ck_assert_uint_eq(scores_of(GEMMA3_27B, 131072), 32ull * 512 * 131072 * 4); /* one layer in six sees all */
 }
 END_TEST
 
