@@ -390,7 +390,7 @@ static bool loaded_on_gpu(const estimate *e, uint64_t *out)
     const gpumem_weight *tensor;
     size_t n = gpumem_weights_tensors(e->weights, &tensor);
     int64_t layers;
-    uint64_t layer, gpu = e->request->gpu_layers;
+    uint64_t layer, gpu = gpumem_plan_request(e->plan)->gpu_layers;
     bool tied = true;
 
     *out = 0;
@@ -414,7 +414,7 @@ gpumem_status estimate_from_headers(estimate *e, gpumem_error *err)
     if (!e->weights)
         return GPUMEM_OK;
     loaded = gpumem_weights_sum(e->weights)->loaded;
-    if (e->request->gpu_layers && !loaded_on_gpu(e, &loaded))
+    if (gpumem_plan_request(e->plan)->gpu_layers && !loaded_on_gpu(e, &loaded))
         return GPUMEM_OK;
     if ((s = own_lines(e, err)) != GPUMEM_OK || e->o->verb == VERB_CLASSIC)
         return s == GPUMEM_OK ? scale_lines(e, err) : s;

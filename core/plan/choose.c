@@ -229,7 +229,6 @@ gpumem_status gm_choose_forms(gm_planner *p, gpumem_error *err)
     gpumem_status s;
     if ((s = fill_step(p, err)) != GPUMEM_OK || (s = fill_attention(p, err)) != GPUMEM_OK)
         return s;
-    gm_engine_scores(p);
     r->precision = gm_arena_strdup(p->arena, r->precision ? r->precision : p->set->precision.otherwise);
     r->optimizer = r->mode != GPUMEM_MODE_TRAINING ? NULL : gm_arena_strdup(p->arena, r->optimizer ? r->optimizer : p->set->optimizer.otherwise);
     r->activation = p->activation.manifest ? p->activation.manifest->id : NULL;

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#define EVERY_LAYER (1u << 30) /* more than there are: what is behind them is on the GPU too, what is before them is not */
+
 gpumem_status gm_engine_choose(gm_planner *p, gpumem_error *err)
 {
     gpumem_request *r = &p->plan->request;
-    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *spare, *offloads;
+    const gm_value *own = p->precision.manifest ? gm_value_get(p->precision.manifest->root, "engine") : NULL, *cache, *share, *ahead, *spare, *offloads, *rounding;
     const char *id = r->engine ? r->engine : own && p->set->engine.otherwise ? own->v.s : p->set->engine.otherwise;
     gpumem_status s;
     if (id == NULL) {
@@ -24,32 +26,21 @@ gpumem_status gm_engine_choose(gm_planner *p, gpumem_error *err)
     spare = cache ? gm_value_get(cache, "spare") : NULL;
     p->plan->spare = spare ? (uint32_t)spare->v.i : 0;
     offloads = gm_value_get(p->engine->root, "offloads");
+    rounding = gm_value_get(p->engine->root, "rounding");
+    if (rounding)
+        p->plan->rounding = (uint32_t)rounding->v.i;
     if (r->static_cache && cache)
         return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has a cache in pages, not a static one", p->engine->id);
     if (r->gpu_layers && !(offloads && offloads->v.b))
         return gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has all layers on the GPU", p->engine->id);
+    if (offloads && offloads->v.b && (r->gpu_layers == 0 || r->gpu_layers > EVERY_LAYER))
+        r->gpu_layers = EVERY_LAYER;
     if (strcmp(gm_value_get(p->engine->root, "activations")->v.s, "chunk") == 0)
         p->plan->chunk = (uint64_t)gm_value_get(p->engine->root, "chunk")->v.i;
     share = gm_value_get(p->engine->root, "utilization");
     if (share)
         p->plan->utilization = share->type == GM_REAL ? share->v.r : (double)share->v.i;
     return GPUMEM_OK;
-}
-
-void gm_engine_scores(gm_planner *p)
-{
-    const gpumem_description *d = &p->plan->model->d;
-    const gm_value *bytes = p->engine ? gm_value_get(p->engine->root, "scores") : NULL;
-    for (uint32_t i = 0; bytes && p->job.attention == GPUMEM_ATTENTION_EAGER && i < d->nop; i++) {
-        const gpumem_op *op = &d->op[i];
-        uint64_t n = (uint64_t)op->attr[0] * (uint64_t)bytes->v.i, window = op->attr[4];
-        if (op->kind != GPUMEM_OP_ATTENTION)
-            continue;
-        if (n > p->plan->scores[window != 0])
-            p->plan->scores[window != 0] = n;
-        if (window > p->plan->window)
-            p->plan->window = window;
-    }
 }
 
 gpumem_status gm_engine_format(gm_planner *p, gpumem_error *err)

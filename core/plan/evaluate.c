@@ -113,21 +113,8 @@ static void highest(gpumem_result *out)
             out->total = out->phase[i];
 }
 
-/* Without a kernel, an engine's scores: of each head, of the tokens that run, of all that they see; those of one layer live at once. */
-static int add_scores(const gpumem_plan *plan, uint64_t running, uint64_t tokens, uint64_t *out)
-{
-    uint64_t seen = tokens / plan->block * plan->block + (tokens % plan->block ? plan->block : 0), most = 0;
-    for (unsigned i = 0; i < 2; i++) {
-        uint64_t n, of = i && plan->window + running < seen ? plan->window + running : seen;
-        if (gm_mul_u64(plan->scores[i], running, &n) || gm_mul_u64(n, of, &n))
-            return 1;
-        most = n > most ? n : most;
-    }
-    return gm_add_u64(*out, most, out);
-}
-
-/* What the walk and the optimizer's step have on top of what lives all the time. */
-static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_result *out)
+/* What the walk and the optimizer's step have on top of what lives all the time; seen: a sequence's tokens, in whole pages. */
+static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, uint64_t seen, gpumem_result *out)
 {
     const gm_peaks *p;
     uint64_t peak[GM_NPEAK], batch = point->batch, tokens = point->tokens;
@@ -135,17 +122,18 @@ static int add_peaks(const gpumem_plan *plan, const gpumem_point *point, gpumem_
     highest(out);
     for (uint32_t i = 0; i < plan->nline && plan->request.mode == GPUMEM_MODE_INFERENCE; i++)
         out->cache += plan->line[i].is == GPUMEM_IS_CACHE && !plan->line[i].sub ? out->line[i] : 0;
-    if (plan->chunk) {
-        bad |= gm_mul_u64(batch, tokens, &tokens);
-        tokens = tokens < plan->chunk ? tokens : plan->chunk;
-        batch = 1;
+    if (plan->chunk) { /* so many tokens of all sequences at once, which see all tokens of theirs */
+        uint64_t running;
+        bad |= gm_mul_u64(batch, tokens, &running);
+        running = running < plan->chunk ? running : plan->chunk;
+        batch = batch < running ? batch : running;
+        tokens = batch ? running / batch + (running % batch != 0) : 0;
     }
     p = plan->peaks[gm_plan_walk_of(plan, batch, tokens)];
     if (p == NULL)
         return bad;
-    bad |= gm_peaks_at(p, plan->rounding, batch, tokens, peak);
-    if (plan->chunk) { /* so many tokens at once, beside all that is remembered */
-        bad |= add_scores(plan, tokens, point->tokens, &peak[GM_PEAK_FORWARD]);
+    bad |= gm_peaks_at(p, plan->rounding, batch, tokens, seen, peak);
+    if (plan->chunk) { /* beside all that is remembered */
         bad |= gm_add_u64(out->phase[3], peak[GM_PEAK_FORWARD], &out->phase[3]);
         bad |= gm_add_u64(out->phase[4], peak[GM_PEAK_FORWARD], &out->phase[4]);
         out->total = out->phase[3] > out->phase[4] ? out->phase[3] : out->phase[4];
@@ -217,7 +205,7 @@ gpumem_status gpumem_plan_evaluate(const gpumem_plan *plan, const gpumem_point *
         }
         bad = bad || gm_add_u64(add, peak, &add) || add_fold(&plan->fold[i], add, &s);
     }
-    bad = bad || add_lines(plan, &s, out) || add_peaks(plan, point, out);
+    bad = bad || add_lines(plan, &s, out) || add_peaks(plan, point, pages.tokens, out);
     if (!bad && !gm_plan_made_for(plan, point))
         return gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "the plan was made for other points than batch %llu and %llu tokens: see request.only",
                        (unsigned long long)point->batch, (unsigned long long)point->tokens);

@@ -299,14 +299,19 @@ gpumem_status gm_peaks_new(gm_arena *arena, const gm_walk_job *job, const gm_sym
 #define MAX_ATOMS 1024
 __extension__ typedef __int128 wide;
 
-static int values(const gm_symbols *s, uint64_t batch, uint64_t tokens, uint64_t *v)
+static uint64_t input(const char *name, uint64_t batch, uint64_t tokens, uint64_t seen)
+{
+    return strcmp(name, "batch") == 0 ? batch : strcmp(name, "tokens") == 0 ? tokens : strcmp(name, "seen") == 0 ? seen : 0;
+}
+
+static int values(const gm_symbols *s, uint64_t batch, uint64_t tokens, uint64_t seen, uint64_t *v)
 {
     v[0] = 1;
     for (uint32_t i = 1; i < s->n; i++) {
         const gpumem_symbol *y = &s->sym[i];
         uint64_t a = v[y->a], b = y->b ? v[y->b] : y->k;
         switch (y->op) {
-        case GPUMEM_SYM_INPUT: v[i] = y->name[0] == 'b' && strcmp(y->name, "batch") == 0 ? batch : strcmp(y->name, "tokens") == 0 ? tokens : 0; break;
+        case GPUMEM_SYM_INPUT: v[i] = input(y->name, batch, tokens, seen); break;
         case GPUMEM_SYM_MIN: v[i] = a < b ? a : b; break;
         case GPUMEM_SYM_MAX: v[i] = a > b ? a : b; break;
         case GPUMEM_SYM_CEILDIV:
@@ -327,10 +332,10 @@ static int values(const gm_symbols *s, uint64_t batch, uint64_t tokens, uint64_t
     return 0;
 }
 
-int gm_peaks_at(const gm_peaks *p, uint32_t rounding, uint64_t batch, uint64_t tokens, uint64_t *peak)
+int gm_peaks_at(const gm_peaks *p, uint32_t rounding, uint64_t batch, uint64_t tokens, uint64_t seen, uint64_t *peak)
 {
     uint64_t symbol[GM_MAX_SYMBOLS], bytes[MAX_ATOMS], most = 0;
-    if (p->natom > MAX_ATOMS || values(&p->symbols, batch, tokens, symbol))
+    if (p->natom > MAX_ATOMS || values(&p->symbols, batch, tokens, seen, symbol))
         return 1;
     for (uint32_t i = 0; i < p->natom; i++) {
         const gpumem_count *c = &p->atom[i].count;

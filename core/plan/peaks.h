@@ -20,5 +20,5 @@ typedef struct gm_peaks {
 /* In the arena.  symbols: what is known of them. */
 gpumem_status gm_peaks_new(gm_arena *arena, const gm_walk_job *job, const gm_symbols *symbols, gm_peaks *out, gpumem_error *err);
 /* The highest of each, in bytes, for the values of the symbols; nonzero on overflow. */
-int gm_peaks_at(const gm_peaks *p, uint32_t rounding, uint64_t batch, uint64_t tokens, uint64_t *peak);
+int gm_peaks_at(const gm_peaks *p, uint32_t rounding, uint64_t batch, uint64_t tokens, uint64_t seen, uint64_t *peak);
 #endif

@@ -272,7 +272,7 @@ static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
         s = account(p, &p->activation, p->activation.entry->ops.activation->account, err);
     if (s == GPUMEM_OK && p->engine)
         s = gm_engine_claim(p, err);
-    if (s == GPUMEM_OK && count & GM_COUNT_INPUTS)
+    if (s == GPUMEM_OK && count & GM_COUNT_INPUTS && !p->plan->request.gpu_layers) /* what is before the layers is on the host then */
         s = claim_own(p, GPUMEM_IS_INPUT, err);
     return s == GPUMEM_OK ? gm_fold_finish(&p->folder, err) : s;
 }
@@ -289,7 +289,7 @@ static gpumem_status blamed(gpumem_status s, gpumem_error *err)
 
 static gpumem_status read_rules(gm_planner *p, gpumem_error *err)
 {
-    const gm_manifest *m = p->activation.manifest;
+    const gm_manifest *m = p->rules;
     char *path, *text;
     size_t n, room = strlen(m->folder) + strlen(m->rules) + 2;
     gpumem_status s;
@@ -312,6 +312,8 @@ static gpumem_status know(gm_planner *p, unsigned variant, gm_symbols *out, gpum
     memcpy(out->sym, d->sym, d->nsym * sizeof *d->sym);
     out->n = d->nsym;
     out->known[0] = 1;
+    if (p->plan->own_rules && out->n < GM_MAX_SYMBOLS)
+        out->sym[out->n++] = (gpumem_symbol){.op = GPUMEM_SYM_INPUT, .name = "seen"};
     for (uint32_t i = 1; i < d->nsym; i++)
         if (d->sym[i].op == GPUMEM_SYM_INPUT && ((variant & 1 && strcmp(d->sym[i].name, "batch") == 0) || (known == GM_TOKENS_ONE && strcmp(d->sym[i].name, "tokens") == 0)))
             out->known[i] = 1;
@@ -366,6 +368,16 @@ unsigned gm_plan_walk_of(const gpumem_plan *plan, uint64_t batch, uint64_t token
     return (batch == 1) + 2 * known;
 }
 
+/* What an engine with rules of its own computes is in float32, whatever its weights and its cache are in. */
+static const uint16_t *computed(const gm_planner *p)
+{
+    const gpumem_description *d = &p->plan->model->d;
+    uint16_t *format = gm_arena_zero(p->arena, d->ntensor + 1u, sizeof *format);
+    for (uint32_t i = 0; format && i < d->ntensor; i++)
+        format[i] = d->tensor[i].dtype == GPUMEM_DTYPE_MODEL ? GPUMEM_FORMAT_F32 : p->active[i];
+    return format;
+}
+
 /* Peaks for points of more than one sequence and token, for those where either is one, when less is copied, and for those that loops take in one turn. */
 static gpumem_status walk(gm_planner *p, gpumem_error *err)
 {
@@ -386,7 +398,9 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->low = autocast(p, d);
     w->weight = p->weight;
     w->gradient = p->gradient;
-    w->activation = p->active;
+    w->activation = plan->own_rules ? computed(p) : p->active;
+    if (w->activation == NULL)
+        return gm_no_memory(err);
     w->trains = p->needs_grad;
     w->rule = rule;
     w->rounding = plan->rounding;
@@ -395,8 +409,8 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->nnote = sizeof note;
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |
                (plan->request.accumulation > 1 || p->gathers ? GM_WALK_HAS_GRADIENTS : 0u) | (plan->request.no_cache || plan->block ? 0u : GM_WALK_CACHE) |
-               (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u);
-    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER && !plan->scores[0] && !plan->scores[1] ? "eager" : "flash", rule, &own); /* an engine's scores are not the class's */
+               (plan->request.all_logits ? GM_WALK_ALL_LOGITS : 0u) | (plan->own_rules ? GM_WALK_GRAPH : 0u);
+    s = gm_walk_rules(d, w->rules, p->job.attention == GPUMEM_ATTENTION_EAGER ? "eager" : "flash", !plan->own_rules, rule, &own);
     if (s == GPUMEM_OK)
         s = drop_unread(p, w, &own);
     for (unsigned v = 0; s == GPUMEM_OK && v < COUNT(plan->peaks); v++) {
@@ -527,9 +541,11 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
         (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = check_trained(p, err)) == GPUMEM_OK &&
         (s = make_times(p, err)) == GPUMEM_OK) {
         make_job(p);
+        p->rules = p->engine && p->engine->rules ? p->engine : p->activation.manifest && p->activation.manifest->rules ? p->activation.manifest : NULL;
+        plan->own_rules = p->rules && p->rules == p->engine;
         if (p->engine && plan->block && !plan->chunk) /* nothing else lives */
             plan->complete = true;
-        else if (p->activation.manifest && p->activation.manifest->rules)
+        else if (p->rules)
             s = read_rules(p, err);
         if (s == GPUMEM_OK && plan->walk.rules)
             s = walk(p, err);

@@ -43,10 +43,10 @@ struct gpumem_plan {
     gm_peaks *peaks[2 * GM_NTOKENS]; /* by batch == 1, and twice what is known of the tokens; NULL: made for other points only */
     uint32_t turn;      /* tokens that one turn of a rule's loops takes; 0: they have none */
     uint32_t block;     /* tokens that a cache is rounded up to; 0: no engine counts it */
-    uint64_t scores[2], window; /* bytes of the scores of one token that runs and one that it sees, where no kernel is asked for: of layers that see all, of those with a window */
     uint32_t spare;     /* pages that a window has besides */
     uint64_t ahead;     /* tokens that a window has room for beside its own, and its cache is rounded up too; UINT64_MAX: it is a window's */
     uint64_t chunk;     /* tokens that run at once; 0: all of them */
+    bool own_rules;     /* the engine says itself what operators make */
     double utilization; /* of the GPU */
     uint64_t step;      /* the most that the optimizer's step needs for a while */
     gpumem_used used[48];

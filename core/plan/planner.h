@@ -21,6 +21,7 @@ typedef struct gm_planner {
     gm_arena *arena; /* of the plan: all that plugins are given lives as long as it does */
     gm_chosen precision, optimizer, activation;
     const gm_manifest *engine; /* or NULL */
+    const gm_manifest *rules;  /* who says what operators make: the engine, the activation plugin, or NULL */
     uint16_t cache_format;     /* or GM_NO_FORMAT: as activations */
     const gm_value *quantization; /* of the config, where it chose the precision */
     gpumem_format *format;
@@ -50,8 +51,6 @@ gpumem_status gm_planner_use(gm_planner *p, const gm_manifest *m, gpumem_error *
 gpumem_status gm_engine_choose(gm_planner *p, gpumem_error *err);
 /* The cache's format, once there are formats. */
 gpumem_status gm_engine_format(gm_planner *p, gpumem_error *err);
-/* Where no kernel is asked for: what the engine says of its scores, for the layers that have most. */
-void gm_engine_scores(gm_planner *p);
 /* How often a tensor is on the GPU. */
 uint32_t gm_engine_times(const gm_planner *p, const gpumem_description *d, uint32_t block, uint32_t tensor);
 /* What it remembers of the tokens, layer by layer, and what else it holds. */

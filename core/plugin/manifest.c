@@ -450,14 +450,14 @@ static const struct { gm_field field; unsigned kinds; } keys[] = {
     {{"runtime", GM_IS(GM_MAP), false}, KIND(ENGINE)},
     {{"utilization", GM_IS(GM_REAL) | GM_IS(GM_INT), false}, KIND(ENGINE)},
     {{"offloads", GM_IS(GM_BOOL), false}, KIND(ENGINE)},
-    {{"scores", GM_IS(GM_INT), false}, KIND(ENGINE)},
+    {{"rounding", GM_IS(GM_INT), false}, KIND(ENGINE)},
     {{"config", GM_IS(GM_MAP), false}, KIND(PRECISION)},
     {{"engine", TEXT, false}, KIND(PRECISION)},
     {{"components", GM_IS(GM_LIST), false}, KIND(ARCHITECTURE)},
     {{"parts", GM_IS(GM_MAP), false}, KIND(ARCHITECTURE)},
     {{"implementations", GM_IS(GM_LIST), false}, KIND(OPTIMIZER)},
     {{"torch", TEXT, false}, KIND(OPTIMIZER)},
-    {{"rules", TEXT, false}, KIND(ACTIVATION)},
+    {{"rules", TEXT, false}, KIND(ACTIVATION) | KIND(ENGINE)},
     {{"step", TEXT, false}, KIND(OPTIMIZER)},
 };
 
@@ -585,7 +585,7 @@ static gpumem_status check_engine(const reader *r)
     static const char *const ways[] = {"walk", "chunk", "none"};
     static const gm_field field[] = {{"block", GM_IS(GM_INT), true}, {"ahead", GM_IS(GM_INT), false}, {"spare", GM_IS(GM_INT), false}};
     const gm_value *way = gm_value_get(r->root, "activations"), *chunk = gm_value_get(r->root, "chunk"), *cache = gm_value_get(r->root, "cache"),
-                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *scores = gm_value_get(r->root, "scores"), *block, *ahead, *spare;
+                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *rules = gm_value_get(r->root, "rules"), *rounding = gm_value_get(r->root, "rounding"), *block, *ahead, *spare;
     gpumem_status status;
     double u;
     if (r->out->kind != GPUMEM_KIND_ENGINE)
@@ -604,8 +604,10 @@ static gpumem_status check_engine(const reader *r)
     ahead = cache ? gm_value_get(cache, "ahead") : NULL;
     if (ahead && (ahead->v.i < 0 || ahead->v.i > 1 << 20))
         return gm_value_bad(r->file, "cache.ahead", ahead, r->err, "expected 0 to %d tokens", 1 << 20);
-    if (scores && (scores->v.i < 1 || scores->v.i > 16 || !chunk))
-        return gm_value_bad(r->file, "scores", scores, r->err, chunk ? "expected 1 to 16 bytes" : "scores are those of a chunk: expected 'chunk' too");
+    if (rules && !chunk)
+        return gm_value_bad(r->file, "rules", rules, r->err, "rules are those of a chunk: expected 'chunk' too");
+    if (rounding && (rounding->v.i < 1 || rounding->v.i > 1 << 21 || (rounding->v.i & (rounding->v.i - 1))))
+        return gm_value_bad(r->file, "rounding", rounding, r->err, "expected a power of two, at most %d bytes", 1 << 21);
     spare = cache ? gm_value_get(cache, "spare") : NULL;
     if (spare && (spare->v.i < 0 || spare->v.i > 1 << 10 || !ahead))
         return gm_value_bad(r->file, "cache.spare", spare, r->err, ahead ? "expected 0 to %d pages" : "spare pages are those of windows: expected 'ahead' too", 1 << 10);

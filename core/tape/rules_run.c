@@ -307,6 +307,7 @@ static bool of_walk(const run *x, unsigned kind, gm_arg *out)
     case E_FIXED: return sized(out, t->fixed ? t->limit : gm_ext_of(0));
     case E_LAST_ONLY: return sized(out, gm_ext_of(t->last_only));
     case E_PAST: return sized(out, t->past);
+    case E_SEEN: return sized(out, t->seen);
     case E_DESCRIBED_DTYPE: return sized(out, gm_ext_of(x->nmeta ? x->meta[0].dtype : 0));
     default: /* E_DESCRIBED_SIZES: the last extent of each result */
         out->type = GM_ARG_LIST;

@@ -31,6 +31,7 @@ struct gm_walk {
     uint32_t max_frame_position;
     uint32_t ahead; /* position in the sequence up to which what layers make once is there */
     int32_t running; /* repetition that runs now, in a replay too */
+    bool graph;      /* GM_WALK_GRAPH */
 };
 
 static void hold(gm_walk *w, held *h, uint32_t tv, uint32_t from)
@@ -201,6 +202,8 @@ static void born(gm_walk *w, uint32_t tensor, uint32_t tv)
     if (w->cur[tensor] != GM_NONE)
         drop(w, tensor);
     w->cur[tensor] = tv;
+    if (w->graph)
+        return;
     if (x->lives == GPUMEM_LIVES_STACK)
         hold(w, &w->stack, tv, tensor);
     else if (x->lives == GPUMEM_LIVES_MODEL)
@@ -212,7 +215,8 @@ static void born(gm_walk *w, uint32_t tensor, uint32_t tv)
 static bool used_later(const gm_walk *w, uint32_t tensor, uint32_t op)
 {
     unsigned lives = w->d->tensor[tensor].lives;
-    return w->exported[tensor] || (w->last[tensor] != GM_NONE && w->last[tensor] > op) || lives == GPUMEM_LIVES_STEP || lives == GPUMEM_LIVES_BLOCK;
+    bool named = !w->graph && (lives == GPUMEM_LIVES_STEP || lives == GPUMEM_LIVES_BLOCK);
+    return w->exported[tensor] || (w->last[tensor] != GM_NONE && w->last[tensor] > op) || named;
 }
 
 static void describe(gm_walk *w, uint32_t tensor, gm_meta *m)
@@ -298,7 +302,7 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
         tv[i] = operand(w, in[i]);
     for (unsigned i = 0; i < o->nout; i++)
         describe(w, out[i], &meta[i]);
-    for (unsigned i = 0; i < o->nin && o->kind == GPUMEM_OP_SCAN && w->job->rule[op] != GM_NONE && !w->t.failed; i++) /* its rule is the code of the module itself, which binds names again */
+    for (unsigned i = 0; i < o->nin && (w->graph || o->kind == GPUMEM_OP_SCAN) && w->job->rule[op] != GM_NONE && !w->t.failed; i++) /* its rule is the code of the module itself, which binds names again */
         if (in[i] != GPUMEM_NONE && w->cur[in[i]] != GM_NONE && !used_later(w, in[i], op)) {
             drop(w, in[i]);
             given |= 1u << i;
@@ -374,7 +378,7 @@ static void run_ops(gm_walk *w, const gpumem_block *b, bool again)
 
 static void import_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
 {
-    bool layer = b->layer != GPUMEM_NONE;
+    bool layer = b->layer != GPUMEM_NONE && !w->graph;
     for (uint32_t i = b->import0; i < b->import0 + b->nimport; i++) {
         const gpumem_port *p = &w->d->port[i];
         bool rebound = false;
@@ -393,7 +397,7 @@ static void import_ports(gm_walk *w, const gpumem_block *b, uint32_t position)
             w->port[p->port] = GM_NONE;
         } else
             w->cur[p->tensor] = gm_tv_ref(&w->t, w->port[p->port]);
-        if (w->exported[p->tensor] != EXPORTED)
+        if (w->exported[p->tensor] != EXPORTED && !w->graph)
             w->exported[p->tensor] = layer ? EXPORTED : GIVEN; /* a layer's caller's variable lasts until the block returns */
     }
 }
@@ -572,7 +576,7 @@ static void make_ahead(gm_walk *w, uint32_t position)
             for (unsigned k = 0; k < o->nin; k++)
                 gm_tv_unref(t, tv[k]);
             if (t->failed && t->status == GPUMEM_EINVAL && t->nonce == nonce) { /* what is wrong with it shows where it runs */
-                t->failed = false;
+                t->failed = t->stop = false;
                 t->why[0] = 0;
             }
         }
@@ -757,7 +761,10 @@ static void forward_and_backward(gm_walk *w)
     t->grad_mode = t->training = (w->job->flags & GM_WALK_TRAIN) != 0;
     t->checkpointing = t->training && w->job->flags & GM_WALK_CHECKPOINT;
     t->low = w->job->low;
-    t->past = gm_ext_of(0);
+    t->past = t->seen = gm_ext_of(0);
+    for (uint32_t i = 1; i < w->symbols.n; i++)
+        if (w->symbols.sym[i].op == GPUMEM_SYM_INPUT && strcmp(w->symbols.sym[i].name, "seen") == 0)
+            t->seen = gm_ext_symbol(&w->symbols, 1, i);
     t->caching = w->job->flags & GM_WALK_CACHE && !(w->job->flags & GM_WALK_TRAIN);
     t->last_only = !(w->job->flags & (GM_WALK_ALL_LOGITS | GM_WALK_TRAIN));
     t->whole = (w->job->flags & GM_WALK_WHOLE) != 0;
@@ -777,7 +784,8 @@ static void forward_and_backward(gm_walk *w)
     let_go(w, &w->caller);
     reached(w, GM_AT_HELD);
     if (!(w->job->flags & GM_WALK_TRAIN)) {
-        decode(w);
+        if (!w->graph)
+            decode(w);
         return;
     }
     if (w->loss == GM_NONE) {
@@ -806,6 +814,7 @@ gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, con
     w->job = job;
     w->d = job->d;
     w->to = listener;
+    w->graph = job->flags & GM_WALK_GRAPH;
     w->symbols = *symbols;
     w->loss = GM_NONE;
     w->t = (gm_tape){.symbols = &w->symbols, .format = job->format, .nformat = job->nformat, .low = GM_NONE, .rounding = job->rounding,
@@ -857,18 +866,18 @@ static uint32_t rule_of(gm_rules *rules, const gpumem_description *d, const gpum
     return rule;
 }
 
-gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, const char *way, uint32_t *rule, gpumem_error *err)
+gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, const char *way, bool own, uint32_t *rule, gpumem_error *err)
 {
     for (uint32_t i = 0; i < d->nop; i++) {
         const gpumem_op *op = &d->op[i];
-        gpumem_error own = {0};
-        rule[i] = rule_of(rules, d, op, way, &own);
-        if (rule[i] == GM_NONE && own.status == GPUMEM_OK && op->rule != GPUMEM_NONE)
-            rule[i] = gm_rules_add(rules, d->string + op->name, d->string + op->rule, &own);
-        if (rule[i] == GM_NONE && own.status != GPUMEM_OK) {
+        gpumem_error why = {0};
+        rule[i] = rule_of(rules, d, op, way, &why);
+        if (rule[i] == GM_NONE && why.status == GPUMEM_OK && op->rule != GPUMEM_NONE && own)
+            rule[i] = gm_rules_add(rules, d->string + op->name, d->string + op->rule, &why);
+        if (rule[i] == GM_NONE && why.status != GPUMEM_OK) {
             if (err)
-                *err = own;
-            return own.status;
+                *err = why;
+            return why.status;
         }
     }
     return GPUMEM_OK;

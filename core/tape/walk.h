@@ -5,7 +5,8 @@
 #include "tape/rules.h"
 
 enum { GM_WALK_TRAIN = 1, GM_WALK_CHECKPOINT = 2, GM_WALK_HAS_GRADIENTS = 4, GM_WALK_WHOLE = 8 /* every layer, none left out */,
-       GM_WALK_CACHE = 16, GM_WALK_ALL_LOGITS = 32 /* of inference */ };
+       GM_WALK_CACHE = 16, GM_WALK_ALL_LOGITS = 32, /* of inference */
+       GM_WALK_GRAPH = 64 /* not a program but a graph: what is made goes with its last reader, whose rule may take it */ };
 enum { GM_AT_FORWARD, GM_AT_RETURNED, GM_AT_HELD, GM_AT_BACKWARD_DONE, GM_AT_DECODED };
 
 typedef struct gm_walk_job {
@@ -35,6 +36,6 @@ typedef struct gm_walk_listener {
 
 /* symbols: with what is known of them.  The tape's labels are operators. */
 gpumem_status gm_walk_run(const gm_walk_job *job, const gm_symbols *symbols, const gm_walk_listener *listener, gpumem_error *err);
-/* The rules of all operators; GM_NONE for one that has none; way: eager or flash. */
-gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, const char *way, uint32_t *rule, gpumem_error *err);
+/* The rules of all operators; GM_NONE for one that has none; way: eager or flash; own: those that components bring count too. */
+gpumem_status gm_walk_rules(const gpumem_description *d, gm_rules *rules, const char *way, bool own, uint32_t *rule, gpumem_error *err);
 #endif

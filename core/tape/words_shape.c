@@ -592,6 +592,20 @@ DERIVE(d_copy_part)
 }
 
 /* new(dtype, [shape]), new(x): from nothing */
+/* The storage of the first of them that nobody else reads, of its size and dtype, or a new one: as in a graph, whose operators may write over what they read last. */
+WORD(reuse)
+{
+    (void)word;
+    for (unsigned i = 0; i < n; i++) {
+        const gm_tv *x = &t->tv[arg[i].tv];
+        bool own = x->refs == 2 && x->storage != GM_NONE && t->storage[x->storage].refs == 1; /* the rule's name and this argument */
+        if (own && x->dtype == t->tv[arg[0].tv].dtype && gm_ext_same(gm_tv_elements(t, arg[i].tv), gm_tv_elements(t, arg[0].tv)))
+            return (out[0] = gm_tv_alias(t, arg[i].tv)) != GM_NONE;
+    }
+    out[0] = gm_like(t, arg[0].tv);
+    return out[0] != GM_NONE;
+}
+
 WORD(fresh)
 {
     gm_ext dim[GM_TV_DIMS];
@@ -649,7 +663,7 @@ const gm_word gm_words_shape[] = {
     {"view", "tl", 0, view, d_view}, {"reshape", "tl", 0, view, d_view}, {"contiguous", "t", 0, contiguous, d_pass}, {"transpose", "tss", 0, transpose, d_transpose},
     {"slice", "tss", 0, slice, d_whole}, {"every", "tss", 0, every, d_whole}, {"select", "ts", 0, select_, d_whole}, {"split", "tsl", 0, split, d_split},
     {"cat", "st|o*", 0, cat, d_cat}, {"stack", "st|t*", 0, stack, d_stack}, {"unsqueeze", "ts", 0, unsqueeze, d_view}, {"expand", "tl", 0, expand, d_expand}, {"pad", "ts|s", 0, pad, d_pad},
-    {"new", "d|l", 0, fresh, NULL}, {"as_complex", "t", 0, as_complex, d_as_complex}, {"as_real", "t", 0, as_real, d_as_real}, {"copy_part", "tt", 0, copy_part, d_copy_part}, {"heads", "ts", 0, heads, NULL},
+    {"new", "d|l", 0, fresh, NULL}, {"reuse", "t|t", 0, reuse, NULL}, {"as_complex", "t", 0, as_complex, d_as_complex}, {"as_real", "t", 0, as_real, d_as_real}, {"copy_part", "tt", 0, copy_part, d_copy_part}, {"heads", "ts", 0, heads, NULL},
     {"stacked", "ms", 0, stacked, d_stack}, {"joined", "ms", 0, joined, d_cat}, {"padded", "tss", 0, padded, d_pad}, {"permute", "tL", 0, permute, d_permute}, {"put", "tts", 0, put, d_put},
     {NULL, NULL, 0, NULL, NULL},
 };
