@@ -73,7 +73,7 @@ const option_info option_table[] = {
     {"engine", "ID", NULL, "engine", "method", "what runs the model: transformers, ideal, vllm, llama.cpp", INFERS, OPTION_TEXT, AT(engine)},
     {"kv-dtype", "NAME", NULL, NULL, "method", "format of the cache, one that the engine has", INFERS, OPTION_TEXT, AT(cache_format)},
     {"static-cache", "N", NULL, NULL, "method", "transformers: a StaticCache of N tokens, not one that grows", INFERS, OPTION_TOKENS, AT(static_cache)},
-    {"gpu-layers", "N", NULL, NULL, "method", "llama.cpp: the last N layers are on the GPU, not the whole model", INFERS, OPTION_COUNT, AT(gpu_layers)},
+    {"gpu-layers", "N", NULL, NULL, "method", "llama.cpp: the last N layers, the output first, are on the GPU, not the whole model", INFERS, OPTION_COUNT, AT(gpu_layers)},
     {"attention", "flash|eager|sdpa", "flash|eager|sdpa", NULL, "method", "default flash", SIZED, OPTION_TEXT, AT(attention)},
     {"activation", "ID", NULL, "activation", "method", "plugin that says what operators keep", SIZED, OPTION_TEXT, AT(activation)},
     {"set", "NAME|FILE", NULL, "set", "method", "choice of plugins: default, classic or a file", SIZED | V(BATCH) | V(CLASSIC), OPTION_TEXT, AT(set)},

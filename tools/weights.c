@@ -399,8 +399,9 @@ static bool loaded_on_gpu(const estimate *e, uint64_t *out)
     for (size_t i = 0; i < n; i++)
         tied &= strcmp(tensor[i].name, "output.weight") != 0 && strcmp(tensor[i].name, "lm_head.weight") != 0;
     for (size_t i = 0; i < n; i++) {
-        bool behind = gpu > (uint64_t)layers && (tied || !is_input(tensor[i].name));
-        if (layer_of(tensor[i].name, &layer) ? layer + gpu >= (uint64_t)layers : behind)
+        bool behind = tied || !is_input(tensor[i].name);
+
+        if (layer_of(tensor[i].name, &layer) ? layer + gpu > (uint64_t)layers : behind)
             *out += tensor[i].loaded;
     }
     return true;

@@ -67,7 +67,15 @@ gpumem_status gm_engine_format(gm_planner *p, gpumem_error *err)
     return GPUMEM_OK;
 }
 
-/* How often a block runs on the GPU, where the first layers do not; what is before the layers does not, what is behind them counts as one more layer. */
+void gm_engine_vectors(gm_planner *p)
+{
+    const gpumem_description *d = &p->plan->model->d;
+    for (uint32_t i = 0; p->engine && gm_value_get(p->engine->root, "vectors") && i < d->ntensor; i++)
+        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && d->tensor[i].ndim == 1 && d->tensor[i].dtype == GPUMEM_DTYPE_MODEL)
+            p->weight[i] = p->stepped[i] = GPUMEM_FORMAT_F32;
+}
+
+/* How often a block runs on the GPU, where the first layers do not: what is before the layers does not, what is behind them counts as the last. */
 static uint32_t runs_on_gpu(const gpumem_description *d, uint32_t block, uint32_t gpu_layers)
 {
     uint32_t layers = 0, layer = 0, runs = 0;
@@ -76,7 +84,7 @@ static uint32_t runs_on_gpu(const gpumem_description *d, uint32_t block, uint32_
     for (uint32_t i = 0; i < d->nsequence; i++) {
         bool is_layer = d->block[d->sequence[i]].layer != GPUMEM_NONE;
         if (d->sequence[i] == block)
-            runs += is_layer ? layer + gpu_layers >= layers : layer == layers && gpu_layers > layers;
+            runs += is_layer ? layer + gpu_layers > layers : layer == layers;
         layer += is_layer;
     }
     return runs;

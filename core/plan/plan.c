@@ -251,6 +251,7 @@ static gpumem_status account(gm_planner *p, const gm_chosen *c, gpumem_account *
     return s;
 }
 
+/* An engine with rules of its own has neither the class's buffers nor its inputs. */
 static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
 {
     bool training = p->plan->request.mode == GPUMEM_MODE_TRAINING;
@@ -258,7 +259,7 @@ static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
     gpumem_status s = GPUMEM_OK;
     if (count & GM_COUNT_WEIGHTS)
         s = claim_own(p, GPUMEM_IS_WEIGHTS, err);
-    if (s == GPUMEM_OK && count & GM_COUNT_BUFFERS)
+    if (s == GPUMEM_OK && count & GM_COUNT_BUFFERS && !p->plan->own_rules)
         s = claim_own(p, GPUMEM_IS_BUFFERS, err);
     if (s == GPUMEM_OK && training && count & GM_COUNT_GRADIENTS)
         s = claim_own(p, GPUMEM_IS_GRADIENTS, err);
@@ -272,7 +273,7 @@ static gpumem_status claim_all(gm_planner *p, gpumem_error *err)
         s = account(p, &p->activation, p->activation.entry->ops.activation->account, err);
     if (s == GPUMEM_OK && p->engine)
         s = gm_engine_claim(p, err);
-    if (s == GPUMEM_OK && count & GM_COUNT_INPUTS && !p->plan->request.gpu_layers) /* what is before the layers is on the host then */
+    if (s == GPUMEM_OK && count & GM_COUNT_INPUTS && !p->plan->own_rules)
         s = claim_own(p, GPUMEM_IS_INPUT, err);
     return s == GPUMEM_OK ? gm_fold_finish(&p->folder, err) : s;
 }
@@ -540,6 +541,7 @@ gpumem_status gpumem_plan_new(gpumem_host *host, const gpumem_model *model, cons
     if ((s = gm_choose_all(p, err)) == GPUMEM_OK && (s = gm_choose_forms(p, err)) == GPUMEM_OK && (s = make_formats(p, err)) == GPUMEM_OK &&
         (s = assign(p, err)) == GPUMEM_OK && (s = propagate(p, err)) == GPUMEM_OK && (s = check_trained(p, err)) == GPUMEM_OK &&
         (s = make_times(p, err)) == GPUMEM_OK) {
+        gm_engine_vectors(p);
         make_job(p);
         p->rules = p->engine && p->engine->rules ? p->engine : p->activation.manifest && p->activation.manifest->rules ? p->activation.manifest : NULL;
         plan->own_rules = p->rules && p->rules == p->engine;

@@ -51,6 +51,8 @@ gpumem_status gm_planner_use(gm_planner *p, const gm_manifest *m, gpumem_error *
 gpumem_status gm_engine_choose(gm_planner *p, gpumem_error *err);
 /* The cache's format, once there are formats. */
 gpumem_status gm_engine_format(gm_planner *p, gpumem_error *err);
+/* Weights of one dimension, in the format that its files have them in. */
+void gm_engine_vectors(gm_planner *p);
 /* How often a tensor is on the GPU. */
 uint32_t gm_engine_times(const gm_planner *p, const gpumem_description *d, uint32_t block, uint32_t tensor);
 /* What it remembers of the tokens, layer by layer, and what else it holds. */

@@ -311,6 +311,11 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
     for (unsigned i = 0; i < o->nin; i++)
         if (given >> i & 1)
             tv[i] = GM_NONE;
+    if (w->job->rule[op] != GM_NONE && n < o->nout && !w->t.stop) {
+        char why[80];
+        snprintf(why, sizeof why, "its rule gives %u results, not %u", n, o->nout);
+        gm_tape_fail(&w->t, GPUMEM_EINVAL, why);
+    }
     if (w->t.failed && strstr(w->t.why, "operator '") == NULL) {
         char why[sizeof w->t.why];
         snprintf(why, sizeof why, "operator '%.30s': %.110s", w->d->string + o->name, w->t.why);
@@ -327,11 +332,6 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
         for (unsigned i = 0; i < n; i++)
             gm_tv_unref(&w->t, made[i]);
         return;
-    }
-    if (n < o->nout) {
-        char why[120];
-        snprintf(why, sizeof why, "the rule of '%.40s' gives %u results, not %u", w->d->string + o->name, n, o->nout);
-        gm_tape_fail(&w->t, GPUMEM_EPLUGIN, why);
     }
     for (unsigned i = 0; i < n; i++) {
         if (i >= o->nout && !w->t.failed) { /* a second result that the block's code gives a name */

@@ -79,6 +79,61 @@ START_TEST(small_inference)
 }
 END_TEST
 
+/* What llama.cpp says of itself (README.md): weights and cache to the byte; its compute buffer, where places of its allocator differ, within a part of all. */
+static struct { unsigned rows, exact; double least, most; } buffers = {0, 0, 0, 0};
+
+static uint64_t number_of(const gm_value *row, const char *key)
+{
+    const gm_value *v = gm_value_get(row, key);
+    ck_assert_msg(v && v->type == GM_INT, "%s is missing", key);
+    return (uint64_t)v->v.i;
+}
+
+static void buffers_row(gm_arena *arena, const gm_value *row, const char *line, size_t n)
+{
+    const char *name = accuracy_string(row, "name", "?");
+    gpumem_text text = {0};
+    gm_value out;
+    double off;
+    uint64_t correction = strcmp(name, "deepseek-v3") == 0 ? 2 * 256 * 4 : 0; /* a buffer of the class, of 256 experts in two layers */
+    ck_assert_int_eq(gpumem_batch_line(batch, line, n, &text), GPUMEM_OK);
+    ck_assert_int_eq(gm_json_parse(arena, "result", text.s, text.n, &out, NULL), GPUMEM_OK);
+    ck_assert_msg(gm_value_get(&out, "total") != NULL, "%s: %s", name, text.s);
+    gpumem_text_free(&text);
+    ck_assert_uint_eq(number_of(&out, "weights") + correction, number_of(row, "model_buffer"));
+    ck_assert_uint_eq(number_of(&out, "cache"), number_of(row, "context_buffer"));
+    buffers.rows++;
+    if (gm_value_get(row, "compute_buffer") == NULL) /* layers on the host: not modelled */
+        return;
+    off = (double)number_of(&out, "total") - (double)number_of(&out, "weights") - (double)number_of(&out, "cache") - (double)number_of(row, "compute_buffer");
+    buffers.exact += off > -8192 && off < 8192;
+    off /= (double)(number_of(row, "model_buffer") + number_of(row, "context_buffer") + number_of(row, "compute_buffer"));
+    buffers.least = off < buffers.least ? off : buffers.least;
+    buffers.most = off > buffers.most ? off : buffers.most;
+}
+
+START_TEST(llama_cpp)
+{
+    gm_arena text = {0}, arena = {0};
+    char *line, *end;
+    size_t n;
+    ck_assert_int_eq(gm_file_read(&text, ORACLE "/llama_cpp.jsonl", 1 << 20, &line, &n, NULL), GPUMEM_OK);
+    for (; *line; line = end + 1) {
+        gm_value row;
+        end = strchr(line, '\n');
+        gm_arena_clear(&arena);
+        ck_assert_int_eq(gm_json_parse(&arena, "llama_cpp.jsonl", line, (size_t)(end - line), &row, NULL), GPUMEM_OK);
+        buffers_row(&arena, &row, line, (size_t)(end - line));
+    }
+    printf("llama.cpp: %u rows, %u compute buffers within 8 KiB, the others %+.2f to %+.2f %% of all\n", buffers.rows, buffers.exact, 100 * buffers.least, 100 * buffers.most);
+    ck_assert_uint_eq(buffers.rows, 165);
+    ck_assert_uint_ge(buffers.exact, 91);
+    ck_assert(buffers.least > -0.005 && buffers.most < 0.015);
+    gm_arena_free(&arena);
+    gm_arena_free(&text);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("accuracy");
@@ -89,6 +144,7 @@ int main(void)
     tcase_add_test(c, sampled);
     tcase_add_test(c, inference);
     tcase_add_test(c, small_inference);
+    tcase_add_test(c, llama_cpp);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
