@@ -111,8 +111,8 @@ static void put_inference(gpumem_text *t, const estimate *e)
     json_string(t, "kv_dtype", e->request->cache_format);
     if (e->request->static_cache)
         json_u64(t, "static_cache", e->request->static_cache);
-    if (e->request->gpu_layers)
-        json_u64(t, "gpu_layers", e->request->gpu_layers);
+    if (e->o->gpu_layers)
+        json_u64(t, "gpu_layers", e->o->gpu_layers);
 }
 
 /* Where the plan does not say, the precision's name is that of its format. */

@@ -96,6 +96,8 @@ gpumem_status estimate_remembered(estimate *e, gpumem_error *err)
     if (!own)
         return fail(err, GPUMEM_ENOMEM, "out of memory");
     find_by(e, GPUMEM_KIND_ACTIVATION);
+    if (!*e->by) /* the engine's own rules */
+        find_by(e, GPUMEM_KIND_ENGINE);
     for (size_t i = 0; i < e->nline; i++) {
         own[i] = e->line[i];
         counted |= own[i].is == GPUMEM_IS_CACHE;

@@ -410,12 +410,14 @@ static bool loaded_on_gpu(const estimate *e, uint64_t *out)
 gpumem_status estimate_from_headers(estimate *e, gpumem_error *err)
 {
     gpumem_status s;
-    uint64_t loaded;
+    uint64_t loaded, on_gpu;
 
     if (!e->weights)
         return GPUMEM_OK;
     loaded = gpumem_weights_sum(e->weights)->loaded;
-    if (gpumem_plan_request(e->plan)->gpu_layers && !loaded_on_gpu(e, &loaded))
+    if (gpumem_plan_request(e->plan)->gpu_layers && loaded_on_gpu(e, &on_gpu))
+        loaded = on_gpu;
+    else if (e->o->gpu_layers) /* which of the tensors, nobody knows */
         return GPUMEM_OK;
     if ((s = own_lines(e, err)) != GPUMEM_OK || e->o->verb == VERB_CLASSIC)
         return s == GPUMEM_OK ? scale_lines(e, err) : s;

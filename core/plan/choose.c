@@ -142,7 +142,9 @@ gpumem_status gm_choose_all(gm_planner *p, gpumem_error *err)
         s = gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "layers on the GPU: only an engine can leave others on the host");
     if (s == GPUMEM_OK && r->static_cache && (r->mode != GPUMEM_MODE_INFERENCE || r->no_cache))
         s = gm_fail(err, GPUMEM_EINVAL, NULL, 0, 0, "a static cache: there is no cache");
-    if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise))
+    if (s == GPUMEM_OK && r->activation && p->engine && p->engine->rules)
+        s = gm_fail(err, GPUMEM_EUNSUP, NULL, 0, 0, "the engine '%s' has rules of its own: '%s' says nothing of it", p->engine->id, r->activation);
+    if (s == GPUMEM_OK && (r->activation || p->set->activation.otherwise) && !(p->engine && p->engine->rules))
         s = choose(p, GPUMEM_KIND_ACTIVATION, r->activation, &p->activation, err);
     p->plan->complete = s == GPUMEM_OK && p->activation.entry && p->activation.entry->ops.activation->account;
     return s;

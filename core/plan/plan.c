@@ -308,12 +308,12 @@ static gpumem_status know(gm_planner *p, unsigned variant, gm_symbols *out, gpum
     const gpumem_description *d = &p->plan->model->d;
     unsigned known = variant / 2;
     memset(out, 0, sizeof *out);
-    if (d->nsym > GM_MAX_SYMBOLS)
+    if (d->nsym + p->plan->own_rules > GM_MAX_SYMBOLS)
         return gm_fail(err, GPUMEM_ERANGE, NULL, 0, 0, "the model's description has too many symbols");
     memcpy(out->sym, d->sym, d->nsym * sizeof *d->sym);
     out->n = d->nsym;
     out->known[0] = 1;
-    if (p->plan->own_rules && out->n < GM_MAX_SYMBOLS)
+    if (p->plan->own_rules)
         out->sym[out->n++] = (gpumem_symbol){.op = GPUMEM_SYM_INPUT, .name = "seen"};
     for (uint32_t i = 1; i < d->nsym; i++)
         if (d->sym[i].op == GPUMEM_SYM_INPUT && ((variant & 1 && strcmp(d->sym[i].name, "batch") == 0) || (known == GM_TOKENS_ONE && strcmp(d->sym[i].name, "tokens") == 0)))

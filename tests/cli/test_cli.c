@@ -276,6 +276,7 @@ static const struct { const char *line; int code; const char *err; } errors[] = 
                                                             "  tip: --json says what is known; --set classic estimates the rest by formula\n"},
     {"gpumem phi-2 --svg", 2, "error: --svg is a form of --timeline\n"},
     {"gpumem infer phi-2 --timeline --engine ideal", 2, "error: what the engine 'ideal' runs is not known operator by operator\n"},
+    {"gpumem infer phi-2 --engine llama.cpp --activation torch", 2, "error: the engine 'llama.cpp' has rules of its own: 'torch' says nothing of it\n"},
     {"gpumem infer phi-2 --timeline --engine vllm", 2, "error: what the engine 'vllm' runs is not known operator by operator\n"},
     {"gpumem phi-2 --set classic --timeline", 2, "error: the set does not say what its operators make, one by one\n"},
     {"gpumem phi-2 --class PhiModel --timeline", 2, "error: activations are not counted: the class has no loss: nothing to train it\n       with\n"},

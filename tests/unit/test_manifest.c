@@ -111,6 +111,8 @@ END_TEST
 
 /* ---- bad ones ---------------------------------------------------------------------------------------------------------- */
 
+#define NONE HEAD("engine") "activations: none\n"
+#define CHUNK HEAD("engine") "activations: chunk\nchunk: 512\ncache: {block: 256}\n"
 #define LIBRARY HEAD("optimizer") "library: x.so\n" /* six lines */
 #define PARAM(def) LIBRARY "params: {p: " def "}\n"  /* the definition is at 7:13 */
 
@@ -191,6 +193,24 @@ static const struct bad { gpumem_kind kind; const char *text; unsigned line, col
      "formats.f.cols: 4294967296 is more than 4294967295"},
     {GPUMEM_KIND_PRECISION, HEAD("precision") "use: y\nformats: {f: [{bits: 8, fixed: -1}]}\n", 7, 32, "formats.f.fixed: -1 is less than 0"},
     {GPUMEM_KIND_PRECISION, HEAD("precision") "use: y\nformats: {f: [{bits: 8, row: 1}]}\n", 7, 25, "formats.f: unknown key 'row'"},
+    /* engines */
+    {GPUMEM_KIND_ENGINE, HEAD("engine"), 1, 1, "'activations' is missing"},
+    {GPUMEM_KIND_ENGINE, HEAD("engine") "activations: some\n", 6, 14, "activations: 'some' is not one of walk, chunk, none"},
+    {GPUMEM_KIND_ENGINE, HEAD("engine") "activations: none\n", 6, 14, "cache: expected {block: TOKENS}"},
+    {GPUMEM_KIND_ENGINE, HEAD("engine") "activations: walk\ncache: {block: 1}\n", 7, 8, "cache: the walk makes the cache already"},
+    {GPUMEM_KIND_ENGINE, HEAD("engine") "activations: chunk\n", 6, 14, "chunk: expected the number of tokens that run at once"},
+    {GPUMEM_KIND_ENGINE, HEAD("engine") "activations: chunk\nchunk: 0\n", 7, 8, "chunk: expected the number of tokens that run at once"},
+    {GPUMEM_KIND_ENGINE, NONE "cache: {block: 0}\n", 7, 16, "cache.block: expected 1 to 1048576 tokens"},
+    {GPUMEM_KIND_ENGINE, NONE "cache: {block: 1, ahead: -1}\n", 7, 26, "cache.ahead: expected 0 to 1048576 tokens"},
+    {GPUMEM_KIND_ENGINE, NONE "cache: {block: 1, spare: 1}\n", 7, 26, "cache.spare: spare pages are those of windows: expected 'ahead' too"},
+    {GPUMEM_KIND_ENGINE, NONE "cache: {block: 1, ahead: 1, spare: 1025}\n", 7, 36, "cache.spare: expected 0 to 1024 pages"},
+    {GPUMEM_KIND_ENGINE, NONE "cache: {page: 1}\n", 7, 9, "cache: unknown key 'page'"},
+    {GPUMEM_KIND_ENGINE, NONE "cache: {block: 1}\nruntime: {driver: some}\n", 8, 19, "runtime: expected bytes"},
+    {GPUMEM_KIND_ENGINE, NONE "cache: {block: 1}\nutilization: 1.5\n", 8, 14, "utilization: expected a share of the GPU, above 0 and at most 1"},
+    {GPUMEM_KIND_ENGINE, NONE "cache: {block: 1}\nrules: rules.txt\n", 8, 8, "rules: rules are those of a chunk: expected 'chunk' too"},
+    {GPUMEM_KIND_ENGINE, CHUNK "rules: ../rules.txt\n", 9, 8, "rules: '../rules.txt' is not the name of a file beside the manifest"},
+    {GPUMEM_KIND_ENGINE, CHUNK "rounding: 100\n", 9, 11, "rounding: expected a power of two, at most 2097152 bytes"},
+    {GPUMEM_KIND_ENGINE, CHUNK "vectors: f16\n", 9, 10, "vectors: 'f16' is not one of f32"},
 };
 
 START_TEST(refused)

@@ -36,7 +36,7 @@ START_TEST(expressions)
         {"has(x)", 1}, {"has(w)", 0}, {"ndim(x)", 3}, {"numel(x)", 30}, {"grad(x)", 0}, {"fits(x, x)", 1}, {"fits(x, mean(x, -1))", 1}, {"fits(x, transpose(x, 0, 1))", 0},
         {"dtype(x) == f32", 1}, {"dtype(x) == bf16", 0}, {"dtype(to(x, i64)) == i64", 1}, {"dtype(to(x, i32)) == i32", 1}, {"dtype(test(x)) == bool", 1},
         {"described_dtype == bf16", 1}, {"numel(described(0))", 21}, {"numel(described(1))", 4}, {"dtype(described_in(i64)) == i64", 1}, {"ndim(as_described(x))", 2},
-        {"training", 1}, {"checkpointing", 0}, {"autocast", 0}, {"caching", 0}, {"last_only", 0}, {"past", 0},
+        {"training", 1}, {"checkpointing", 0}, {"autocast", 0}, {"caching", 0}, {"last_only", 0}, {"past", 0}, {"seen", 0},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         static const uint32_t attr[] = {7};
@@ -120,6 +120,12 @@ static const struct { const char *what, *text, *events; } lifetimes[] = {
     {"a list of what it has made", F " for 2: *all = to(x, bf16)\n y = stacked(all, 0)\n return y\n", "+60 +60 +120 -60 -60 | -120"},
     {"joined", F " for 2: *all = to(x, bf16)\n y = joined(all, 0)\n del all\n z = neg(y)\n return z\n", "+60 +60 +120 -60 -60 +120 -120 | -120"},
     {"a star without a loop", F " *all = to(x, bf16)\n *all = to(x, bf16)\n y = stacked(all, 0)\n return y\n", "+60 +60 +120 -60 -60 | -120"},
+    {"what nobody else reads is written over", F " a = neg(x)\n y = reuse(a)\n del a\n z = to(y, bf16)\n return z\n", "+120 +60 -120 | -60"},
+    {"not what another name holds", F " a = neg(x)\n b = a\n y = reuse(a)\n return y\n", "+120 +120 -120 | -120"},
+    {"nor what has a view", F " a = neg(x)\n b = transpose(a, 0, 1)\n y = reuse(a)\n return y\n", "+120 +120 -120 | -120"},
+    {"nor what is the caller's", F " y = reuse(x)\n return y\n", "+120 | -120"},
+    {"the first that can be", F " c = neg(x)\n y = reuse(x, c)\n return y\n", "+120 | -120"},
+    {"and is of the same size", F " c = mean(x, -1)\n y = reuse(x, c)\n return y\n", "+24 +120 -24 | -120"},
     {"only some of the names", F " for 2: y, *all = sort(x)\n del y\n z = stacked(all, 0)\n return z\n", "+120 +240 +120 +240 -120 -120 +480 -240 -240 | -480"},
 };
 
