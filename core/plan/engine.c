@@ -115,6 +115,7 @@ gpumem_status gm_engine_claim(gm_planner *p, gpumem_error *err)
 {
     const gpumem_description *d = p->job.model;
     const gm_value *runtime = gm_value_get(p->engine->root, "runtime");
+    bool wide = gm_value_get(p->engine->root, "states") != NULL;
     char by[96];
     gpumem_status s = GPUMEM_OK;
     snprintf(by, sizeof by, "engine/%s", p->engine->id);
@@ -123,8 +124,9 @@ gpumem_status gm_engine_claim(gm_planner *p, gpumem_error *err)
         bool cache = t->role == GPUMEM_ROLE_CACHE;
         if ((!cache && t->role != GPUMEM_ROLE_STATE) || t->storage != GPUMEM_NONE)
             continue;
-        gpumem_claim c = {.tensor = i, .format = cache && p->cache_format != GM_NO_FORMAT && t->dtype == GPUMEM_DTYPE_MODEL ? p->cache_format : p->active[i],
-                          .is = GPUMEM_IS_CACHE, .phases = GPUMEM_INFERENCE};
+        gpumem_claim c = {.tensor = i, .format = p->active[i], .is = GPUMEM_IS_CACHE, .phases = GPUMEM_INFERENCE};
+        if (t->dtype == GPUMEM_DTYPE_MODEL && (cache ? p->cache_format != GM_NO_FORMAT : wide))
+            c.format = cache ? p->cache_format : GPUMEM_FORMAT_F32;
         s = gm_fold_claims(&p->folder, by, &c, 1, err);
     }
     for (uint32_t i = 0; s == GPUMEM_OK && runtime && i < runtime->n; i++) {

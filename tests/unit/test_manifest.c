@@ -210,6 +210,7 @@ static const struct bad { gpumem_kind kind; const char *text; unsigned line, col
     {GPUMEM_KIND_ENGINE, NONE "cache: {block: 1}\nrules: rules.txt\n", 8, 8, "rules: rules are those of a chunk: expected 'chunk' too"},
     {GPUMEM_KIND_ENGINE, CHUNK "rules: ../rules.txt\n", 9, 8, "rules: '../rules.txt' is not the name of a file beside the manifest"},
     {GPUMEM_KIND_ENGINE, CHUNK "rounding: 100\n", 9, 11, "rounding: expected a power of two, at most 2097152 bytes"},
+    {GPUMEM_KIND_ENGINE, CHUNK "states: bf16\n", 9, 9, "states: 'bf16' is not one of f32"},
     {GPUMEM_KIND_ENGINE, CHUNK "vectors: f16\n", 9, 10, "vectors: 'f16' is not one of f32"},
 };
 
