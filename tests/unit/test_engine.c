@@ -79,6 +79,8 @@ START_TEST(known_traps)
                       2ull * 16 * 128 * 2 * (10ull * 131072 + 52ull * 1024));
     /* one full layer in four, the others with states: convolution [8192, 4] in 16 bits, recurrence [32, 128, 128] in 32 */
     ck_assert_uint_eq(cache_of("{\"model_type\":\"qwen3_next\"}", 8192), 12ull * 2 * 2 * 256 * 2 * 8192 + 36ull * (8192 * 4 * 2 + 32 * 128 * 128 * 4));
+    /* Qwen3.5: 8 of 32 layers see all, with 4 heads 256 wide; convolution [8192, 4], recurrence [32, 128, 128] in 32 bits */
+    ck_assert_uint_eq(cache_of("{\"model_type\":\"qwen3_5_text\"}", 8192), 8ull * 2 * 4 * 256 * 2 * 8192 + 24ull * (8192 * 4 * 2 + 32 * 128 * 128 * 4));
     /* the last 15 of 35 layers read keys and values of others; of the first 20 each fifth sees all */
     ck_assert_uint_eq(cache_of("{\"model_type\":\"gemma3n_text\"}", 8192), 2ull * 2 * 256 * 2 * (4ull * 8192 + 16ull * 512));
     /* three sequences have three */
