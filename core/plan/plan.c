@@ -359,6 +359,7 @@ static gpumem_status drop_unread(gm_planner *p, gm_walk_job *w, gpumem_error *er
         }
     gm_reach_idle(d, reached, idle);
     w->idle = idle;
+    w->reached = reached;
     return GPUMEM_OK;
 }
 

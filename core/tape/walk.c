@@ -286,6 +286,18 @@ static unsigned by_description(gm_walk *w, const gpumem_op *o, const uint32_t *t
     return out;
 }
 
+/* Of a block that runs: reads what a block that does not run would have made, and nothing depends on it either. */
+static bool is_idle(const gm_walk *w, const gpumem_op *o)
+{
+    const uint32_t *in = w->d->operand + o->operand, *out = in + o->nin;
+    bool missing = false, reached = w->job->reached == NULL || o->nout == 0;
+    for (unsigned i = 0; i < o->nin; i++)
+        missing |= in[i] != GPUMEM_NONE && w->d->tensor[in[i]].role == GPUMEM_ROLE_ACTIVATION && w->cur[in[i]] == GM_NONE;
+    for (unsigned i = 0; i < o->nout; i++)
+        reached = reached || w->job->reached[out[i]];
+    return missing && !reached;
+}
+
 static void run_op(gm_walk *w, uint32_t op, bool again)
 {
     const gpumem_op *o = &w->d->op[op];
@@ -294,7 +306,7 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
     gm_meta meta[GPUMEM_MAX_OPERANDS];
     uint32_t given = 0; /* operands that the rule takes, as bits */
     unsigned n;
-    if (o->kind == GPUMEM_OP_LOSS && !(w->job->flags & GM_WALK_TRAIN))
+    if ((o->kind == GPUMEM_OP_LOSS && !(w->job->flags & GM_WALK_TRAIN)) || is_idle(w, o))
         return;
     w->t.label = op;
     w->t.variant = o->variant == GPUMEM_NONE ? NULL : w->d->string + o->variant;

@@ -16,6 +16,7 @@ typedef struct gm_walk_job {
     const uint16_t *weight, *gradient, *activation; /* formats by tensor */
     const uint8_t *trains; /* by tensor */
     const uint8_t *idle;   /* by block: it does not run, for nothing depends on it; or NULL */
+    const uint8_t *reached; /* with that, by tensor: something depends on it */
     const uint32_t *rule;  /* by operator */
     gm_rules *rules;
     uint32_t rounding;
