@@ -16,9 +16,8 @@ static void open_once(void)
         abort();
 }
 
-static void estimate(const gpumem_model *model, const gpumem_set *set, gpumem_mode mode)
+static void estimate(const gpumem_model *model, const gpumem_set *set, gpumem_request request)
 {
-    gpumem_request request = {.mode = mode};
     gpumem_plan *plan = NULL;
     gpumem_error err = {0};
     gpumem_result result;
@@ -43,8 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         open_once();
     if (gpumem_config_parse(host, "fuzz", (const char *)data, size, &config, &err) == GPUMEM_OK &&
         gpumem_model_new(host, config, NULL, &model, &err) == GPUMEM_OK)
-        for (int i = 0; i < 4; i++)
-            estimate(model, sets[i & 1], i & 2 ? GPUMEM_MODE_INFERENCE : GPUMEM_MODE_TRAINING);
+        for (int i = 0; i < 6; i++)
+            estimate(model, sets[i < 4 ? i & 1 : 0], (gpumem_request){.mode = i < 2 ? GPUMEM_MODE_TRAINING : GPUMEM_MODE_INFERENCE, .engine = i < 4 ? NULL : "llama.cpp",
+                                                                      .attention = i < 5 ? NULL : "eager"});
     else if (err.message[0] == '\0' || err.status == GPUMEM_EINTERNAL)
         abort();
     gpumem_model_free(model);
