@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEPT_REPS 4 /* of a repeated sequence: the first two and the last two; between them everything is linear in the position */
+/* Of a repeated sequence the first and the last ones are walked; the last of the first ones stands for all between, in which everything is linear in the position. */
+#define FIRST_REPS 2
+#define LAST_REPS 2
 
 typedef struct held { struct held_one { uint32_t tv; int32_t rep; uint32_t from; bool old; } *one; /* from: tensor, or operator */ uint32_t n, max; } held;
 
@@ -635,15 +637,26 @@ static void before_node(void *self, gm_tape *t, const gm_node *node)
     (void)t;
 }
 
+/* Where nothing before the first repetition trains, the second still releases what only the first has made. */
+static uint32_t first_reps(const gm_walk *w)
+{
+    const gpumem_description *d = w->d;
+    for (uint32_t i = 0; i < d->ntensor && w->job->flags & GM_WALK_TRAIN; i++)
+        if (d->tensor[i].role == GPUMEM_ROLE_WEIGHT && !w->job->trains[d->tensor[i].storage == GPUMEM_NONE ? i : d->tensor[i].storage])
+            return FIRST_REPS + 1;
+    return FIRST_REPS;
+}
+
 static void run_sequence(gm_walk *w)
 {
+    uint32_t first = first_reps(w), kept = first + LAST_REPS;
     int32_t rep = 1;
     for (uint32_t r = 0; r < w->d->nrun && !w->t.failed; r++) {
         const gpumem_run *run = &w->d->run[r];
-        bool whole = w->job->flags & GM_WALK_WHOLE || run->count <= KEPT_REPS;
-        uint32_t reps = whole ? run->count : KEPT_REPS;
+        bool whole = w->job->flags & GM_WALK_WHOLE || run->count <= kept;
+        uint32_t reps = whole ? run->count : kept;
         for (uint32_t i = 0; i < reps && !w->t.failed; i++) {
-            uint32_t at = whole || i < KEPT_REPS / 2 ? i : run->count - KEPT_REPS + i;
+            uint32_t at = whole || i < first ? i : run->count - kept + i;
             w->t.rep = w->running = whole ? -1 : rep + (int32_t)i;
             for (uint32_t k = 0; k < run->n && !w->t.failed; k++) {
                 uint32_t position = run->first + at * run->n + k;
@@ -652,20 +665,20 @@ static void run_sequence(gm_walk *w)
             }
             if (whole || w->t.failed)
                 continue;
-            if (i == 0) {
+            if (i + 2 == first) {
                 struct skip *now = realloc(w->skip, (w->nskip + 1) * sizeof *now);
                 if (now == NULL) {
                     gm_tape_fail(&w->t, GPUMEM_ENOMEM, "out of memory");
                     return;
                 }
                 w->skip = now;
-                w->skip[w->nskip] = (struct skip){.rep = rep + 1, .times = run->count - KEPT_REPS};
+                w->skip[w->nskip] = (struct skip){.rep = rep + (int32_t)first - 1, .times = run->count - kept};
                 remember(w, &w->skip[w->nskip++]);
-            } else if (i == 1)
+            } else if (i + 1 == first)
                 leave_out(w, &w->skip[w->nskip - 1]);
         }
         w->t.rep = w->running = -1;
-        rep += whole ? 0 : KEPT_REPS + 1;
+        rep += whole ? 0 : (int32_t)kept + 1;
     }
 }
 
