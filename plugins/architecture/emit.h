@@ -356,7 +356,8 @@ typedef struct mlp_spec {
     unsigned flags; /* LINEAR_... */
     int gated, fused, down_norm; /* fused: one matrix for gate and up */
     int learned_act; /* xielu: two parameters and two buffers */
-    int gate_scaled, held, cast, product_used;
+    int gate_scaled, cast, product_used;
+    int held; /* how long what is between its matrices is: GPUMEM_LIVES_..., 0: to its last use */
     uint32_t adapted; /* what is added to gate and up where they are fused; 0 or GPUMEM_NONE: nothing */
 } mlp_spec;
 
@@ -427,7 +428,7 @@ static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t
         y = rmsnorm(e, join(e, s, module, "ffn_sub_norm"), y, m->width, "llama", 1);
     y = dropout(e, "dropout", y, m->dropout);
     if (m->held)
-        hold(e, y, GPUMEM_LIVES_BLOCK);
+        hold(e, y, (unsigned)m->held);
     if (m->cast)
         y = cast(e, y, GPUMEM_DTYPE_MODEL);
     y = linear(e, join(e, s, module, "down_proj"), GPUMEM_FAMILY_MATRIX, y, GPUMEM_NONE, m->out, m->flags);

@@ -171,7 +171,8 @@ const gpumem_paramdef position_params[POSITION_N] = {
                                       "table (the ids only as long as they are needed) model (until the decoder returns, but layers are not given the ids) sum (the same, but the embeddings only until they are added) or use (both only as long as they are needed)"),
     FLAG("position_frozen", "false", "the table never trains (models/pegasus)"),
     FLAG("mask_held", "false", "the decoder holds a mask of ones [batch, tokens] in fp32 besides (models/pegasus)"),
-    FLAG("position_cast", "false", "x is scaled in place, the buffer is cast to its format, once and for all, and a zero is added to the sum (models/ctrl)"),
+    FLAG("position_cast", "false", "x is scaled in place, the buffer is cast to its format, once and for all (models/ctrl)"),
+    FLAG("position_zero", "false", "a zero is added to the sum, for token types that are not there (models/openai)"),
 };
 
 static uint32_t by_rule(gpumem_emit *e, const char *name, uint32_t x, uint32_t y, const char *rule)
@@ -226,7 +227,7 @@ DESCRIBE(position_describe)
         x = by_rule(e, "scaled_in_place", x, hold(e, view_of(e, gpumem_emit_same(e, "scaled", x), x), GPUMEM_LIVES_STACK), "x\n  y = scaled_in_place(x)\n  return y\n");
     gpumem_emit_op(e, GPUMEM_OP_EMBED, casts ? "cast" : kind == IDS_REPEATED ? "picked" : NULL, "positions", 2, operand, 1, &y);
     out[0] = binary(e, GPUMEM_OP_ADD, "placed", x, y);
-    if (casts)
+    if (flag_of(args, POSITION_ZERO))
         out[0] = by_rule(e, "plus_zero", out[0], gpumem_emit_same(e, "placed", x), "x\n  y = adds(x)\n  return y\n");
     return (gpumem_status)e->status;
 }

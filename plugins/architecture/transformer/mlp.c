@@ -46,7 +46,6 @@ DESCRIBE(buffer_describe)
     gpumem_dim dim[GPUMEM_MAX_DIMS];
     int i = choice_of(args, BUFFER_DTYPE, dtypes);
     (void)in;
-    (void)out;
     if (i < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "buffer_dtype is none of model, float32, int64, bool");
     if (shape->n > GPUMEM_MAX_DIMS)
@@ -56,7 +55,7 @@ DESCRIBE(buffer_describe)
             return gpumem_because(args, GPUMEM_ERANGE, "buffer_shape has an extent that is no size");
         dim[k] = extent((uint64_t)shape->v.ints[k], GPUMEM_AXIS_NONE);
     }
-    gpumem_emit_tensor(e, args->param[BUFFER_NAME].v.s, GPUMEM_ROLE_BUFFER, 0, dtype[i], shape->n, dim);
+    out[0] = gpumem_emit_tensor(e, args->param[BUFFER_NAME].v.s, GPUMEM_ROLE_BUFFER, 0, dtype[i], shape->n, dim);
     return (gpumem_status)e->status;
 }
 
@@ -89,6 +88,7 @@ const gpumem_paramdef mlp_params[MLP_N] = {
     FLAG("gate_scaled", "false", "the gate is scaled by an operator of its own (models/falcon_h1)"),
     FLAG("down_norm", "false", "an RMS norm before the last matrix (models/bitnet)"),
     FLAG("mlp_held", "false", "what is between its matrices is held until the layer returns (models/bert: they are modules of their own)"),
+    FLAG("mlp_variable", "false", "it is held until the network returns (models/openai)"),
     FLAG("mlp_cast", "false", "what is between its matrices is cast to the dtype of the last one (models/t5)"),
     FLAG("mlp_product_held", "true", "where gate and up are one matrix, their product is held until it returns (models/phi3; models/modernbert: it is not)"),
     REAL_OR_NULL("down_dropout", "dropout behind the last matrix, before it returns (models/seed_oss)"),
@@ -108,7 +108,7 @@ DESCRIBE(mlp_describe)
     m.gate_scaled = flag_of(args, MLP_GATE_SCALED);
     m.adapted = in[1];
     m.down_norm = flag_of(args, MLP_DOWN_NORM);
-    m.held = flag_of(args, MLP_HELD);
+    m.held = flag_of(args, MLP_HELD) ? GPUMEM_LIVES_BLOCK : flag_of(args, MLP_VARIABLE) ? GPUMEM_LIVES_STEP : GPUMEM_LIVES_USE;
     m.cast = flag_of(args, MLP_CAST);
     m.product_used = !flag_of(args, MLP_PRODUCT_HELD);
     m.learned_act = strcmp(args->param[MLP_ACT].v.s, "xielu") == 0;

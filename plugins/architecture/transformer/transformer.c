@@ -5,7 +5,7 @@
     {#name, help, name##_params, COUNT(name##_params), nin, nout, ins, outs, name##_describe}
 #define COMPONENT(name, help, ins, outs) PORTS(name, help, ins, COUNT(ins), outs, COUNT(outs))
 
-static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const ids_in[] = {"ids"};
+static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const y_maybe[] = {"y?"}, *const ids_in[] = {"ids"};
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
 static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"}, *const attention_out[] = {"y", "bias?", "weights?"};
 static const char *const bias_out[] = {"bias"}, *const slopes_out[] = {"slopes?"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
@@ -24,7 +24,7 @@ static const gpumem_component components[] = {
     COMPONENT(layernorm, "layer norm over the last dimension; with the parameters of another one, if they are given", layernorm_in, layernorm_out),
     COMPONENT(linear, "one matrix", x_in, y_out),
     PORTS(weights, "parameters that no operator uses", NULL, 0, NULL, 0),
-    PORTS(buffer, "a tensor that does not train", NULL, 0, NULL, 0),
+    PORTS(buffer, "a tensor that does not train", NULL, 0, y_maybe, 1),
     COMPONENT(attention, "attention with as many key heads as heads, fewer, or one", attention_in, attention_out),
     COMPONENT(mlp, "feed forward network, gated or not; `more` is added to gate and up", mlp_in, y_out),
     COMPONENT(head, "output matrix, or the embedding's `table`", head_in, logits_out),
