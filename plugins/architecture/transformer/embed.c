@@ -74,6 +74,15 @@ DESCRIBE(positions_describe)
     return (gpumem_status)e->status;
 }
 
+/* RoCBertEmbeddings.forward: ids that nobody has given. */
+DESCRIBE(zeros_describe)
+{
+    (void)args;
+    out[0] = hold(e, token_ids(e, in[0], e->status == GPUMEM_OK ? e->tensor[in[0]].dim[0] : NO_DIM), GPUMEM_LIVES_BLOCK);
+    make_new(e, "zeros", GPUMEM_NONE, out[0]);
+    return (gpumem_status)e->status;
+}
+
 const gpumem_paramdef slopes_params[SLOPES_N] = {
     SIZE("heads", NULL, "heads"),
     SIZE_OR_NULL("slope_positions", "positions, each multiplied by the slopes (models/mpt); null: that comes later"),
@@ -173,6 +182,7 @@ const gpumem_paramdef position_params[POSITION_N] = {
     FLAG("mask_held", "false", "the decoder holds a mask of ones [batch, tokens] in fp32 besides (models/pegasus)"),
     FLAG("position_cast", "false", "x is scaled in place, the buffer is cast to its format, once and for all (models/ctrl)"),
     FLAG("position_zero", "false", "a zero is added to the sum, for token types that are not there (models/openai)"),
+    FLAG("position_in_place", "false", "x is what they are added to in place (models/roc_bert)"),
 };
 
 static uint32_t by_rule(gpumem_emit *e, const char *name, uint32_t x, uint32_t y, const char *rule)
@@ -226,7 +236,8 @@ DESCRIBE(position_describe)
     if (casts)
         x = by_rule(e, "scaled_in_place", x, hold(e, view_of(e, gpumem_emit_same(e, "scaled", x), x), GPUMEM_LIVES_STACK), "x\n  y = scaled_in_place(x)\n  return y\n");
     gpumem_emit_op(e, GPUMEM_OP_EMBED, casts ? "cast" : kind == IDS_REPEATED ? "picked" : NULL, "positions", 2, operand, 1, &y);
-    out[0] = binary(e, GPUMEM_OP_ADD, "placed", x, y);
+    out[0] = gpumem_emit_same(e, "placed", x);
+    operate(e, GPUMEM_OP_ADD, flag_of(args, POSITION_IN_PLACE) ? "in_place" : NULL, "placed", x, y, out[0]);
     if (flag_of(args, POSITION_ZERO))
         out[0] = by_rule(e, "plus_zero", out[0], gpumem_emit_same(e, "placed", x), "x\n  y = adds(x)\n  return y\n");
     return (gpumem_status)e->status;

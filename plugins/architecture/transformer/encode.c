@@ -145,6 +145,14 @@ DESCRIBE(concat_describe)
     return (gpumem_status)e->status;
 }
 
+DESCRIBE(clone_describe)
+{
+    (void)args;
+    out[0] = gpumem_emit_same(e, "clone", in[0]);
+    operate(e, GPUMEM_OP_COPY, "clone", "clone", in[0], GPUMEM_NONE, out[0]);
+    return (gpumem_status)e->status;
+}
+
 DESCRIBE(release_describe)
 {
     (void)args;
