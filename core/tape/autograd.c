@@ -248,8 +248,16 @@ void gm_node_unref(gm_tape *t, uint32_t node)
 
 /* ---- the engine ---- */
 
-static void add_into(gm_tape *t, uint32_t *slot, uint32_t g)
+/* Is the gradient in a slot that was filled by a turn which may not be there, and is this one like it? */
+static bool stands_in(const gm_tape *t, const gm_tv *first, const gm_tv *g)
 {
+    return t->storage[first->storage].once && !t->turning && first->refs == 1 && g->refs == 1 && !g->view && t->storage[g->storage].refs == 1 &&
+           gm_same_shape(first->dim, first->ndim, g->dim, g->ndim) && first->dtype == g->dtype;
+}
+
+static void add_into(gm_tape *t, uint32_t node, unsigned out, uint32_t g)
+{
+    uint32_t *slot = &t->node[node].grad[out];
     const gm_tv *first;
     uint32_t in[2], sum;
     unsigned ndim;
@@ -258,9 +266,16 @@ static void add_into(gm_tape *t, uint32_t *slot, uint32_t g)
         if (*slot != GM_NONE)
             gm_tv_unref(t, *slot);
         *slot = g;
+        if (t->turning && !t->failed && (t->node[node].leaf != GM_NONE || t->node[node].loop != t->turning))
+            gm_loop_once(t, t->turning - 1, t->tv[g].storage); /* the turns that follow add to it */
         return;
     }
     first = &t->tv[*slot];
+    if (stands_in(t, first, &t->tv[g])) {
+        gm_tv_unref(t, *slot);
+        *slot = g;
+        return;
+    }
     if (first->refs == 1 && !first->view && t->storage[first->storage].refs == 1 && gm_tv_dense(t, *slot)) {
         gm_tv_unref(t, g);
         return;
@@ -369,6 +384,7 @@ static void run_node(gm_tape *t, uint32_t node)
         res[i] = GM_NONE;
     if (any) {
         hooked = unpack(t, node, held);
+        t->in_loop = t->node[node].loop != 0;
         memcpy(kept, t->node[node].saved, sizeof kept);
         if (hooked)
             memcpy(t->node[node].saved, held, sizeof held);
@@ -393,8 +409,9 @@ static void run_node(gm_tape *t, uint32_t node)
             continue;
         }
         if (res[i] != GM_NONE)
-            add_into(t, &t->node[e.node].grad[e.out], res[i]);
+            add_into(t, e.node, e.out, res[i]);
     }
+    t->in_loop = false;
 }
 
 /* The second turn of a loop, which stands for all between the first and the last. */

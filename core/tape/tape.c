@@ -137,9 +137,17 @@ uint32_t gm_storage_new(gm_tape *t, gm_ext elements, uint32_t dtype)
             return GM_NONE;
         s = t->nstorage++;
     }
-    t->storage[s] = (gm_storage){atom, 1, t->label, GPUMEM_IS_ACTIVATIONS};
+    t->storage[s] = (gm_storage){atom, 1, t->label, GPUMEM_IS_ACTIVATIONS, false, t->looping || t->in_loop};
     more(t, s);
     return s;
+}
+
+/* What was there before a loop goes in one of its turns alone, not in each that the second stands for. */
+static void gone_once(gm_tape *t, uint32_t atom)
+{
+    uint32_t loop = t->looping && t->turn == 1 ? t->looping : t->turning;
+    if (loop && atom < t->loop[loop - 1].natom)
+        t->loop[loop - 1].live[atom]--;
 }
 
 void gm_storage_unref(gm_tape *t, uint32_t s)
@@ -147,6 +155,8 @@ void gm_storage_unref(gm_tape *t, uint32_t s)
     if (s == GM_NONE || --t->storage[s].refs)
         return;
     less(t, s);
+    if (!t->storage[s].of_turn)
+        gone_once(t, t->storage[s].atom);
     t->storage[s].atom = t->free_storage;
     t->free_storage = s;
 }
@@ -201,21 +211,32 @@ uint32_t gm_loop_new(gm_tape *t, gm_ext n)
     return t->nloop++;
 }
 
-/* So low that nothing counts where the loop has one turn. */
-static void only_where_two(gm_tape *t, gm_ext n, int sign)
+/* A symbol that is 1 where a turn lies between the first and the last, else 0; 0: the number of turns is known. */
+static uint8_t where_three(gm_tape *t, gm_ext n)
+{
+    gm_ext more;
+    uint8_t times;
+    if (gm_ext_constant(&n))
+        return 0;
+    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_SUB, n, gm_ext_of(GM_LOOP_WALKED - 1), &more) || !gm_ext_derive(t->symbols, GPUMEM_SYM_MIN, more, gm_ext_of(1), &more) ||
+        (times = gm_ext_one_symbol(t->symbols, more)) == 0) {
+        gm_tape_fail(t, GPUMEM_ERANGE, "a loop's number of turns cannot be computed");
+        return 0;
+    }
+    return times;
+}
+
+/* So low that nothing counts where no turn lies between the first and the last. */
+static void only_where_three(gm_tape *t, gm_ext n, int sign)
 {
     static const gpumem_count much = {1ull << 40, 1, {0}};
-    gm_ext more;
     uint8_t times;
     uint32_t a, b;
     if (gm_ext_constant(&n))
         return;
     flush(t);
-    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_SUB, n, gm_ext_of(1), &more) || !gm_ext_derive(t->symbols, GPUMEM_SYM_MIN, more, gm_ext_of(1), &more) ||
-        (times = gm_ext_one_symbol(t->symbols, more)) == 0) {
-        gm_tape_fail(t, GPUMEM_ERANGE, "a loop's number of turns cannot be computed");
+    if ((times = where_three(t, n)) == 0)
         return;
-    }
     a = atom_of(t, much, 0);
     b = atom_of(t, much, times);
     if (a == GM_NONE || b == GM_NONE)
@@ -228,7 +249,7 @@ void gm_loop_enter(gm_tape *t, uint32_t loop)
 {
     gm_loop *l = &t->loop[loop];
     int64_t *now;
-    only_where_two(t, l->n, 1);
+    only_where_three(t, l->n, 1);
     now = realloc(l->live, (t->natom + 1) * sizeof *now);
     if (now == NULL) {
         gm_tape_fail(t, GPUMEM_ENOMEM, "out of memory");
@@ -244,20 +265,20 @@ void gm_loop_leave(gm_tape *t, uint32_t loop)
 {
     const gm_loop l = t->loop[loop];
     uint32_t natom = t->natom, at;
-    uint8_t times = gm_ext_constant(&l.n) ? 0 : gm_ext_one_symbol(t->symbols, l.n);
+    uint8_t times = gm_ext_constant(&l.n) ? 0 : gm_ext_one_symbol(t->symbols, l.n), once = where_three(t, l.n);
     flush(t);
     for (uint32_t i = 0; i < natom; i++) {
         int64_t delta = t->live[i] - (i < l.natom ? l.live[i] : 0);
         if (i < l.natom)
             l.live[i] = delta;
-        if (delta && t->atom[i].times && times) {
+        if (delta && t->atom[i].times && times && t->atom[i].times != once) {
             gm_tape_fail(t, GPUMEM_EUNSUP, "a loop within a loop");
             return;
         }
     }
     for (uint32_t i = 0; i < natom; i++) {
         int64_t delta = i < l.natom ? l.live[i] : t->live[i];
-        if (delta == 0)
+        if (delta == 0 || (once && t->atom[i].times == once))
             continue;
         t->live[i] -= GM_LOOP_WALKED * delta;
         at = times ? atom_of(t, t->atom[i].count, times) : i;
@@ -265,7 +286,31 @@ void gm_loop_leave(gm_tape *t, uint32_t loop)
             return;
         t->live[at] += times ? delta : delta * (int64_t)l.n.num;
     }
-    only_where_two(t, l.n, -1);
+    only_where_three(t, l.n, -1);
+    t->rising = true;
+}
+
+void gm_loop_once(gm_tape *t, uint32_t loop, uint32_t storage)
+{
+    gm_storage *s = &t->storage[storage];
+    gm_loop *l = &t->loop[loop];
+    uint32_t old = s->atom, now;
+    uint8_t times = where_three(t, l->n);
+    if (s->refs > 1 || t->atom[old].times || t->live[old] <= (old < l->natom ? l->live[old] : 0))
+        return;
+    if (times == 0) {
+        if (old < l->natom)
+            l->live[old]++;
+        return;
+    }
+    flush(t);
+    now = atom_of(t, t->atom[old].count, times);
+    if (now == GM_NONE)
+        return;
+    t->live[old]--;
+    t->live[now]++;
+    t->storage[storage].atom = now;
+    t->storage[storage].once = true;
     t->rising = true;
 }
 

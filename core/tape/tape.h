@@ -26,12 +26,12 @@ typedef struct gm_atom { /* a size of allocations */
 } gm_atom;
 
 /* A loop whose number of turns is a symbol: its first, second and last turn are walked, and what the second changes happens n - 3 times
- * more.  Where it has one turn only there is no second: what is live in it does not count. */
+ * more.  Where it has no more than two turns, the second is not walked for what it makes: what is live in it does not count. */
 typedef struct gm_loop { gm_ext n; int64_t *live; uint32_t natom; } gm_loop;
 #define GM_LOOP_WALKED 3
 typedef struct gm_list { uint32_t refs, n, max, loop; struct { uint32_t tv; uint8_t turn; } *one; } gm_list; /* what the turns of a loop have made */
 
-typedef struct gm_storage { uint32_t atom, refs, label; uint8_t is; } gm_storage;
+typedef struct gm_storage { uint32_t atom, refs, label; uint8_t is; bool once, of_turn; } gm_storage; /* once: there only where a loop has a turn between its first and its last; of_turn: made by a turn */
 
 typedef struct gm_tv { /* a tensor: a view of a storage */
     uint32_t refs, storage, node, leaf; /* node: whose output it is; leaf: of the leaves, or GM_NONE */
@@ -129,6 +129,7 @@ struct gm_tape {
     gm_list *list;
     uint32_t nloop, max_loop, nlist, max_list, looping, turning; /* looping, turning: one more than the loop that runs, forward and backward */
     uint8_t turn;
+    bool in_loop; /* a node of a turn runs backward */
     bool whole; /* loops are walked turn by turn where their number is known */
 
     const char *variant;      /* of the operator that runs, or NULL: NAME.* in a rule */
@@ -166,6 +167,8 @@ void gm_turns_noted(gm_tape *t, gm_ext n);
 uint32_t gm_loop_new(gm_tape *t, gm_ext n);
 void gm_loop_enter(gm_tape *t, uint32_t loop);
 void gm_loop_leave(gm_tape *t, uint32_t loop);
+/* What the second turn has just made is there once, not for each turn that it stands for. */
+void gm_loop_once(gm_tape *t, uint32_t loop, uint32_t storage);
 uint32_t gm_list_new(gm_tape *t, uint32_t loop);
 void gm_list_add(gm_tape *t, uint32_t list, uint32_t tv); /* takes it */
 void gm_list_unref(gm_tape *t, uint32_t list);
