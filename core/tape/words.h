@@ -25,5 +25,7 @@ static inline void gm_become(gm_tape *t, uint32_t *tv, uint32_t now)
 }
 /* A view of x with another shape; copied where that cannot be. */
 uint32_t gm_reshape(gm_tape *t, uint32_t x, unsigned ndim, const gm_ext *dim);
+/* Does a tensor of four dimensions have them in the order 1, 3, 2, 0 in memory? */
+bool gm_channels_last(const gm_tv *x);
 int gm_dim_at(gm_tape *t, uint32_t tv, const gm_arg *a); /* a dimension's number; negative ones count from the end */
 #endif

@@ -350,12 +350,12 @@ WORD(to)
     return out[0] != GM_NONE;
 }
 
-/* to_dense(x, dtype): x.to(dtype, memory_format=torch.contiguous_format), which is x where that is its dtype */
+/* to_dense(x, dtype): x.to(dtype, memory_format=torch.contiguous_format), which is x where that is its dtype, and channels do not come last */
 WORD(to_dense)
 {
     uint32_t x = arg[0].tv, dtype = arg[1].type == GM_ARG_TENSOR ? t->tv[arg[1].tv].dtype : (uint32_t)arg[1].size.num, node;
     UNUSED_WORD;
-    if (t->tv[x].dtype == dtype) {
+    if (t->tv[x].dtype == dtype && !gm_channels_last(&t->tv[x])) {
         out[0] = gm_tv_ref(t, x);
         return 1;
     }

@@ -441,8 +441,8 @@ WORD(pad)
     return out[0] != GM_NONE;
 }
 
-/* Does a tensor of four dimensions have them in the order 1, 3, 2, 0 in memory?  c10/core/MemoryFormat.h, is_channels_last_strides_2d. */
-static bool channels_last(const gm_tv *x)
+/* c10/core/MemoryFormat.h, is_channels_last_strides_2d */
+bool gm_channels_last(const gm_tv *x)
 {
     static const unsigned order[] = {1, 3, 2, 0};
     gm_ext least = gm_ext_of(0);
@@ -464,7 +464,7 @@ static uint32_t padded_new(gm_tape *t, uint32_t x, const gm_ext *dim)
 {
     static const unsigned order[] = {1, 3, 2, 0};
     gm_ext stride[GM_TV_DIMS], step = gm_ext_of(1);
-    if (!channels_last(&t->tv[x]))
+    if (!gm_channels_last(&t->tv[x]))
         return gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
     for (unsigned i = 0; i < 4; i++) {
         stride[order[i]] = step;
