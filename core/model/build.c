@@ -134,8 +134,11 @@ static gpumem_status append(gm_build *b, uint32_t block, gpumem_error *err)
 gpumem_status gm_build_begin(gm_build *b, const char *name, uint32_t layer, gpumem_error *err)
 {
     gpumem_status s = room(&b->m->block, sizeof *b->m->block, b->nblock, &b->max_block, 1, MAX_TENSORS, err);
+    if (s == GPUMEM_OK)
+        s = room(&b->m->remembers, sizeof *b->m->remembers, b->nblock, &b->max_remembers, 1, MAX_TENSORS, err);
     if (s != GPUMEM_OK)
         return s;
+    b->m->remembers[b->nblock] = b->frame->remembers;
     gpumem_block *k = &b->m->block[b->nblock];
     memset(k, 0, sizeof *k);
     k->name = gm_build_string(b, name, strlen(name), err);

@@ -28,6 +28,7 @@ typedef struct gm_frame {
     uint32_t *port; /* by the family's port: the build's, plus one; 0: not looked up yet */
     uint32_t nport;
     const gm_stack *part; /* of the outer family: renames; NULL: the outermost */
+    bool remembers; /* its own config says so, also while it trains */
     struct gm_frame *outer;
 } gm_frame;
 
@@ -44,7 +45,7 @@ typedef struct gm_build {
     bool *written, *read;     /* by port: by this block; by any block */
     uint32_t nport, max_port;
     gm_ports imports, exports;
-    uint32_t nblock, max_block, nsequence, max_sequence, max_layer;
+    uint32_t nblock, max_block, max_remembers, nsequence, max_sequence, max_layer;
     gm_layer_block *distinct;
     uint32_t ndistinct, max_distinct;
     uint32_t bucket[GM_BUCKETS]; /* by the end of the hash: the last of them, plus one */

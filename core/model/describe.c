@@ -519,6 +519,7 @@ static gpumem_status build_part(gm_build *b, const gm_stack *st, gpumem_error *e
 {
     gm_subject *subject = gm_arena_zero(&b->m->arena, 1, sizeof *subject);
     gm_frame frame = {.part = st, .outer = b->frame};
+    const gm_value *use_cache;
     uint32_t depth = 0;
     gpumem_status s;
     for (const gm_frame *fr = b->frame; fr; fr = fr->outer)
@@ -531,6 +532,8 @@ static gpumem_status build_part(gm_build *b, const gm_stack *st, gpumem_error *e
         return s;
     note_family(b->m, subject->family);
     frame.f = subject->family;
+    use_cache = st->config ? gm_value_get(subject->values, "use_cache") : NULL;
+    frame.remembers = st->config ? use_cache == NULL || use_cache->type != GM_BOOL || use_cache->v.b : b->frame->remembers;
     gm_values_init(&frame.values, b->m, subject);
     b->frame = &frame;
     s = build_family(b, err);

@@ -32,6 +32,7 @@ struct gpumem_model {
     gpumem_block *block;
     gpumem_port *port;
     uint32_t *sequence, *portname, *layer; /* layer: by position in the sequence, its number in its stack, or GPUMEM_NONE */
+    bool *remembers; /* by block: a class around it has another config, whose use_cache does not reach this one */
     gpumem_run *run;
     gpumem_named dim[8];
     uint64_t parameters, trainable, by_family[GPUMEM_FAMILY_END];

@@ -186,6 +186,7 @@ void gpumem_model_free(gpumem_model *m)
     free(m->portname);
     free(m->sequence);
     free(m->layer);
+    free(m->remembers);
     free(m->run);
     free(m->used);
     gpumem_config_free((gpumem_config *)m->config);

@@ -405,6 +405,7 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
         return gm_no_memory(err);
     w->trains = p->needs_grad;
     w->rule = rule;
+    w->remembers = plan->model->remembers;
     w->rounding = plan->rounding;
     w->fixed = plan->request.static_cache;
     w->note = note;

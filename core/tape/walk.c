@@ -121,6 +121,15 @@ static void let_go(gm_walk *w, held *h)
     h->n = 0;
 }
 
+/* What has been cached while training goes with the model's output. */
+static void forget(gm_walk *w)
+{
+    for (uint32_t i = 0; i < w->t.ncached; i++)
+        release(w, w->t.cached[i].tv, w->t.cached[i].rep);
+    w->t.ncached = w->t.at_cached = 0;
+    w->t.caching = false;
+}
+
 static uint32_t dtype_of(const gm_walk *w, uint32_t tensor)
 {
     const gpumem_tensor *t = &w->d->tensor[tensor];
@@ -604,6 +613,8 @@ static void run_block(gm_walk *w, uint32_t position)
     const gpumem_block *b = &w->d->block[w->d->sequence[position]];
     bool checkpointed = b->layer != GPUMEM_NONE && (w->job->flags & GM_WALK_CHECKPOINT) && (w->job->flags & GM_WALK_TRAIN);
     w->t.position = position;
+    if (w->t.training) /* GradientCheckpointingLayer passes no cache on */
+        w->t.caching = w->job->flags & GM_WALK_CACHE && w->job->remembers && w->job->remembers[w->d->sequence[position]] && !checkpointed;
     prepare(w, b, position);
     if (b->layer != GPUMEM_NONE && position >= w->ahead && !w->t.decoding)
         make_ahead(w, position);
@@ -790,7 +801,7 @@ static void forward_and_backward(gm_walk *w)
     for (uint32_t i = 1; i < w->symbols.n; i++)
         if (w->symbols.sym[i].op == GPUMEM_SYM_INPUT && strcmp(w->symbols.sym[i].name, "seen") == 0)
             t->seen = gm_ext_symbol(&w->symbols, 1, i);
-    t->caching = w->job->flags & GM_WALK_CACHE && !(w->job->flags & GM_WALK_TRAIN);
+    t->caching = w->job->flags & GM_WALK_CACHE && !t->training;
     t->last_only = !(w->job->flags & (GM_WALK_ALL_LOGITS | GM_WALK_TRAIN));
     t->whole = (w->job->flags & GM_WALK_WHOLE) != 0;
     if (t->caching && w->job->fixed)
@@ -807,6 +818,8 @@ static void forward_and_backward(gm_walk *w)
     reached(w, GM_AT_RETURNED);
     end_region(w);
     let_go(w, &w->caller);
+    if (t->training)
+        forget(w);
     reached(w, GM_AT_HELD);
     if (!(w->job->flags & GM_WALK_TRAIN)) {
         if (!w->graph)

@@ -17,6 +17,7 @@ typedef struct gm_walk_job {
     const uint8_t *trains; /* by tensor */
     const uint8_t *idle;   /* by block: it does not run, for nothing depends on it; or NULL */
     const uint8_t *reached; /* with that, by tensor: something depends on it */
+    const bool *remembers; /* by block: keys and values are cached in training too; or NULL */
     const uint32_t *rule;  /* by operator */
     gm_rules *rules;
     uint32_t rounding;

@@ -38,19 +38,22 @@ static uint32_t last(gm_tape *t, uint32_t x, int d, gm_ext n)
 
 static void mark(gm_tape *t, uint32_t tv)
 {
-    if (tv != GM_NONE && t->tv[tv].storage != GM_NONE)
+    if (tv != GM_NONE && t->tv[tv].storage != GM_NONE && !t->training)
         t->storage[t->tv[tv].storage].is = GPUMEM_IS_CACHE;
 }
 
-/* x behind what slot c has. */
+/* x behind what slot c has: torch.cat, of what is there before and x. */
 static uint32_t behind(gm_tape *t, uint32_t before, uint32_t x, int d)
 {
+    uint32_t y, node = gm_node_begin(t, gm_word_find("cat", 3), 1, &x);
     gm_ext dim[GM_TV_DIMS];
-    uint32_t y;
     memcpy(dim, t->tv[x].dim, sizeof dim);
     if (before != GM_NONE && !gm_ext_derive(t->symbols, GPUMEM_SYM_ADD, t->tv[before].dim[d], dim[d], &dim[d]))
         return gm_tape_fail(t, GPUMEM_ERANGE, "a size that cannot be computed");
+    if (node != GM_NONE && node < t->nnode)
+        t->node[node].a = d;
     y = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    gm_node_output(t, node, y, 0);
     mark(t, y);
     return y;
 }
