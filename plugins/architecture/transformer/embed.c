@@ -117,9 +117,9 @@ static uint32_t shifted(gpumem_emit *e, uint32_t ids)
     return y;
 }
 
-enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK, IDS_EXPANDED, IDS_REPEATED };
+enum { IDS_ARANGE, IDS_EACH, IDS_BUFFER, IDS_GATHER, IDS_ADDED, IDS_MASK, IDS_EXPANDED, IDS_REPEATED, IDS_ROW };
 
-/* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer, a view of it; gather, [1, tokens]
+/* What position_ids says: arange, [1, tokens]; each, a number for each token of the batch; buffer and row, a view of it; gather, [1, tokens]
  * that are seen as each; added, arange and its sums with the offset; mask, counted along a mask of ones; repeated, arange and its copy for each sequence. */
 static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, int held, uint64_t positions)
 {
@@ -162,7 +162,7 @@ static uint32_t position_ids(gpumem_emit *e, uint32_t x, int kind, int held, uin
     }
     dim[0] = extent(1, GPUMEM_AXIS_NONE);
     dim[1] = extent(positions, GPUMEM_AXIS_NONE);
-    buffer = gpumem_emit_tensor(e, "position_ids", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_I64, 2, dim);
+    buffer = gpumem_emit_tensor(e, "position_ids", GPUMEM_ROLE_BUFFER, 0, GPUMEM_DTYPE_I64, kind == IDS_ROW ? 1 : 2, kind == IDS_ROW ? dim + 1 : dim);
     y = view_of(e, token_ids(e, x, dim[0]), buffer);
     operate(e, GPUMEM_OP_VIEW, 0, "position_ids", buffer, GPUMEM_NONE, y);
     return y;
@@ -173,7 +173,7 @@ const gpumem_paramdef position_params[POSITION_N] = {
     {"position_offset", GPUMEM_TYPE_INT, 0, "0", 0, 1024, "rows before the first position (models/opt: 2)"},
     WORD("position_buffer", "''", "name of a buffer that holds them instead of a parameter (models/xglm, models/ctrl)"),
     FLAG("position_fp32", "false", "that buffer is fp32"),
-    WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types), buffer (position_ids: models/bert), "
+    WORD("position_ids", "'arange'", "arange (the same for all sequences), each (a number for each token: models/roberta, token types), buffer (position_ids: models/bert), row (the same, of one dimension: models/openai), "
                                      "gather (picked from a buffer: token types of models/bert), added (the model holds arange, the table is asked for sums: models/bart) mask (counted along a mask of ones: models/opt), expanded (arange for each sequence, and its sum with the offset: models/mvp) or repeated (arange, copied for each sequence; rows are picked: models/whisper)"),
     FLAG("position_added", "false", "an operator adds position_offset to the ids"),
     WORD("position_lives", "'stack'", "how long ids and their embeddings are held: stack (until the decoder returns), block (until what is before the layers returns), "
@@ -196,7 +196,7 @@ static uint32_t by_rule(gpumem_emit *e, const char *name, uint32_t x, uint32_t y
 
 DESCRIBE(position_describe)
 {
-    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", "expanded", "repeated", NULL}, *const lives[] = {"stack", "block", "table", "model", "sum", "use", NULL};
+    static const char *const kinds[] = {"arange", "each", "buffer", "gather", "added", "mask", "expanded", "repeated", "row", NULL}, *const lives[] = {"stack", "block", "table", "model", "sum", "use", NULL};
     static const uint8_t of_ids[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_USE, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE};
     static const uint8_t of_table[] = {GPUMEM_LIVES_STACK, GPUMEM_LIVES_BLOCK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_STACK, GPUMEM_LIVES_USE, GPUMEM_LIVES_USE};
     gpumem_dim dim[3], table[2];
@@ -205,7 +205,7 @@ DESCRIBE(position_describe)
     const char *buffer = args->param[POSITION_BUFFER].v.s;
     int kind = choice_of(args, POSITION_IDS, kinds);
     if (kind < 0)
-        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask, expanded, repeated");
+        return gpumem_because(args, GPUMEM_EINVAL, "position_ids is none of arange, each, buffer, gather, added, mask, expanded, repeated, row");
     if (held < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "position_lives is none of stack, block, table, model, sum, use");
     table[0] = extent(size_of(args, POSITION_POSITIONS) + size_of(args, POSITION_OFFSET), GPUMEM_AXIS_NONE);
