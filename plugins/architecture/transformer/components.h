@@ -60,6 +60,7 @@ DESCRIBE(finite_describe);
 DESCRIBE(shift_describe);
 DESCRIBE(release_describe);
 DESCRIBE(given_describe);
+DESCRIBE(causal_mask_describe);
 DESCRIBE(concat_describe);
 
 /* Operators that make a bias by the distance of two tokens, [1, heads, tokens, tokens]. */

@@ -169,6 +169,17 @@ DESCRIBE(given_describe)
     return (gpumem_status)e->status;
 }
 
+DESCRIBE(causal_mask_describe)
+{
+    uint32_t none = gpumem_emit_string(e, "x\n"); /* where a mask is an operand there is a rule of that name */
+    gpumem_op *op = gpumem_emit_op(e, GPUMEM_OP_OTHER, 0, "causal_mask", 1, in, 0, NULL);
+    (void)args;
+    (void)out;
+    if (op && e->status == GPUMEM_OK)
+        op->rule = none;
+    return (gpumem_status)e->status;
+}
+
 DESCRIBE(shift_describe)
 {
     (void)args;

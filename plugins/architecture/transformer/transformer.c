@@ -41,6 +41,7 @@ static const gpumem_component components[] = {
     COMPONENT(layer_gain, "a buffer of one number that multiplies x in place", x_in, y_out),
     COMPONENT(loss, "cross entropy of the logits", loss_in, loss_out),
     {"given", "what a layer is called with and does not read: a checkpoint holds it", NULL, 0, 2, 0, given_in, NULL, given_describe},
+    {"causal_mask", "the mask of a model whose layers may all do without it", NULL, 0, 1, 0, x_in, NULL, causal_mask_describe},
     {"release", "a variable of the block's code that is bound again only here", NULL, 0, 1, 0, x_in, NULL, release_describe},
 };
 
