@@ -28,7 +28,7 @@ typedef struct collector {
     gm_symbols *symbols;
     int32_t *times; /* of the moment that is looked at */
     uint32_t max_times;
-    bool failed;
+    bool trains, failed;
 } collector;
 
 /* What is subtracted from can be 0, and so can the smaller of that and something else. */
@@ -216,8 +216,11 @@ static void top(void *self, gm_tape *t)
 static void reached(void *self, gm_tape *t, int where)
 {
     collector *c = self;
-    if (where == GM_AT_RETURNED)
+    if (where == GM_AT_RETURNED) {
         add(c, t, GM_PEAK_RETURNED);
+        if (c->trains) /* backward begins here: the caller still has the model's output */
+            add(c, t, GM_PEAK_BACKWARD);
+    }
     else if (where == GM_AT_DECODED)
         ;
     else if (where == GM_AT_HELD) {
@@ -276,6 +279,7 @@ gpumem_status gm_peaks_new(gm_arena *arena, const gm_walk_job *job, const gm_sym
     memset(out, 0, sizeof *out);
     c.symbols = &out->symbols;
     c.rounding = job->rounding;
+    c.trains = job->flags & GM_WALK_TRAIN;
     c.ngroup = 1; /* constants */
     s = gm_walk_run(job, symbols, &to, err);
     if (s == GPUMEM_OK && c.failed)

@@ -815,8 +815,8 @@ static void forward_and_backward(gm_walk *w)
         gm_tv_unref(t, w->port[i]);
         w->port[i] = GM_NONE;
     }
-    reached(w, GM_AT_RETURNED);
     end_region(w);
+    reached(w, GM_AT_RETURNED);
     let_go(w, &w->caller);
     if (t->training)
         forget(w);
