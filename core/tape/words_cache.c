@@ -42,8 +42,8 @@ static void mark(gm_tape *t, uint32_t tv)
         t->storage[t->tv[tv].storage].is = GPUMEM_IS_CACHE;
 }
 
-/* x behind what slot c has: torch.cat, of what is there before and x. */
-static uint32_t behind(gm_tape *t, uint32_t before, uint32_t x, int d)
+/* x behind what slot c has: torch.cat, of what is there before and x; what is there begins in the dtype of keys. */
+static uint32_t behind(gm_tape *t, uint32_t before, uint32_t x, uint32_t keys, int d)
 {
     uint32_t y, node = gm_node_begin(t, gm_word_find("cat", 3), 1, &x);
     gm_ext dim[GM_TV_DIMS];
@@ -52,7 +52,7 @@ static uint32_t behind(gm_tape *t, uint32_t before, uint32_t x, int d)
         return gm_tape_fail(t, GPUMEM_ERANGE, "a size that cannot be computed");
     if (node != GM_NONE && node < t->nnode)
         t->node[node].a = d;
-    y = gm_tv_new(t, t->tv[x].ndim, dim, t->tv[x].dtype);
+    y = gm_tv_new(t, t->tv[x].ndim, dim, gm_promote(t, t->tv[x].dtype, t->tv[keys].dtype));
     gm_node_output(t, node, y, 0);
     mark(t, y);
     return y;
@@ -97,12 +97,12 @@ static unsigned fixed_window(gm_tape *t, uint32_t first, const gm_arg *arg, int 
     return 2;
 }
 
-/* remember(x, dim): x behind what is remembered already, in a new tensor, which is remembered from now on */
+/* remember(x, dim), remember(x, dim, keys): x behind what is remembered already, in a new tensor, which is remembered from now on */
 WORD(remember)
 {
     struct gm_past *c = slot(t);
     uint32_t at = t->at_cached - 1, before;
-    UNUSED_WORD;
+    (void)word;
     if (c == NULL)
         return 0;
     if (t->fixed) {
@@ -110,7 +110,7 @@ WORD(remember)
         return out[0] != GM_NONE;
     }
     before = c->tv;
-    out[0] = behind(t, before, arg[0].tv, gm_dim_at(t, arg[0].tv, &arg[1]));
+    out[0] = behind(t, before, arg[0].tv, arg[n > 2 ? 2 : 0].tv, gm_dim_at(t, arg[0].tv, &arg[1]));
     if (out[0] == GM_NONE)
         return 0;
     t->cached[at].tv = gm_tv_ref(t, out[0]);
@@ -137,7 +137,7 @@ WORD(slide)
         return fixed_window(t, first, arg, d, out);
     for (int i = 0; i < 2; i++) {
         before[i] = t->cached[first + (uint32_t)i].tv;
-        out[i] = behind(t, before[i], arg[i].tv, d);
+        out[i] = behind(t, before[i], arg[i].tv, arg[0].tv, d);
     }
     if (t->failed || !gm_ext_derive(t->symbols, GPUMEM_SYM_SUB, arg[3].size, gm_ext_of(1), &window))
         return 0;
@@ -194,7 +194,7 @@ WORD(recall)
 }
 
 const gm_word gm_words_cache[] = {
-    {"remember", "ts", 0, remember, NULL},
+    {"remember", "ts|t", 0, remember, NULL},
     {"slide", "ttss", 0, slide, NULL},
     {"keep", "sL", 0, keep, NULL},
     {"state", "t", 0, state, NULL},
