@@ -152,7 +152,6 @@ WORD(slide)
 WORD(keep)
 {
     struct gm_past *c = slot(t);
-    UNUSED_WORD;
     if (c == NULL)
         return 0;
     if (c->tv == GM_NONE) {
@@ -161,7 +160,15 @@ WORD(keep)
         t->cached[at].tv = made;
     }
     out[0] = gm_tv_ref(t, t->cached[t->at_cached - 1].tv);
+    if (n > 2 && out[0] != GM_NONE)
+        gm_node_output(t, gm_node_begin(t, word, 1, &arg[2].tv), out[0], 0);
     return out[0] != GM_NONE;
+}
+
+DERIVE(d_keep)
+{
+    (void)node;
+    res[0] = gm_tv_ref(t, g[0]);
 }
 
 /* state(x): x is what is remembered, in place of what was before */
@@ -196,7 +203,7 @@ WORD(recall)
 const gm_word gm_words_cache[] = {
     {"remember", "ts|t", 0, remember, NULL},
     {"slide", "ttss", 0, slide, NULL},
-    {"keep", "sL", 0, keep, NULL},
+    {"keep", "sL|t", 0, keep, d_keep},
     {"state", "t", 0, state, NULL},
     {"recall", "", 0, recall, NULL},
     {NULL, NULL, 0, NULL, NULL},
