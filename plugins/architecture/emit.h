@@ -356,7 +356,7 @@ typedef struct mlp_spec {
     unsigned flags; /* LINEAR_... */
     int gated, fused, down_norm; /* fused: one matrix for gate and up */
     int learned_act; /* xielu: two parameters and two buffers */
-    int gate_scaled, cast, product_used;
+    int gate_scaled, cast, product_used, rebound;
     int held; /* how long what is between its matrices is: GPUMEM_LIVES_..., 0: to its last use */
     uint32_t adapted; /* what is added to gate and up where they are fused; 0 or GPUMEM_NONE: nothing */
 } mlp_spec;
@@ -426,6 +426,8 @@ static inline uint32_t feed_forward(gpumem_emit *e, const char *module, uint32_t
     uint32_t left[3] = {GPUMEM_NONE, GPUMEM_NONE, GPUMEM_NONE}, y = mlp_inner(e, module, x, m, left);
     if (m->down_norm)
         y = rmsnorm(e, join(e, s, module, "ffn_sub_norm"), y, m->width, "llama", 1);
+    if (m->rebound)
+        released(e, x);
     y = dropout(e, "dropout", y, m->dropout);
     if (m->held)
         hold(e, y, (unsigned)m->held);

@@ -23,6 +23,7 @@ enum { GROUPED_WIDTH, GROUPED_GROUPS, GROUPED_N };
 enum { DISENTANGLED_HEADS, DISENTANGLED_HEAD_DIM, DISENTANGLED_FUSED, DISENTANGLED_KEYS, DISENTANGLED_QUERIES, DISENTANGLED_SHARED, DISENTANGLED_TALKING, DISENTANGLED_DROPOUT, DISENTANGLED_N };
 enum { EXPERTS_COUNT, EXPERTS_WIDTH, EXPERTS_ACT, EXPERTS_UP, EXPERTS_DOWN, EXPERTS_BIAS, EXPERTS_ROUTER_BIAS, EXPERTS_TOP, EXPERTS_N };
 
+enum { SINUSOIDS_ONES, SINUSOIDS_N };
 enum { BLOCKS_SIZE, BLOCKS_GLOBAL, BLOCKS_N };
 enum { GLOBAL_LOCAL_HEADS, GLOBAL_LOCAL_BLOCK, GLOBAL_LOCAL_STAGGERED, GLOBAL_LOCAL_DROPOUT, GLOBAL_LOCAL_RESULT_DROPOUT, GLOBAL_LOCAL_N };
 enum { FEED_BOTH_INTERMEDIATE, FEED_BOTH_ACT, FEED_BOTH_DROPOUT, FEED_BOTH_RESULT_DROPOUT, FEED_BOTH_N };
@@ -31,7 +32,7 @@ extern const gpumem_paramdef adapters_params[ADAPTERS_N], relative_params[RELATI
     ngram_params[NGRAM_N], streams_params[STREAMS_N], predicted_params[PREDICTED_N],
     attend_params[ATTEND_N], conv1d_params[CONV1D_N], grouped_params[GROUPED_N], disentangled_params[DISENTANGLED_N], experts_params[EXPERTS_N],
     distances_params[DISTANCES_N], table_params[TABLE_N], slice_params[SLICE_N], integers_params[INTEGERS_N], chain_params[CHAIN_N], frames_params[FRAMES_N],
-    blocks_params[BLOCKS_N], global_local_params[GLOBAL_LOCAL_N], feed_both_params[FEED_BOTH_N];
+    sinusoids_params[SINUSOIDS_N], blocks_params[BLOCKS_N], global_local_params[GLOBAL_LOCAL_N], feed_both_params[FEED_BOTH_N];
 
 DESCRIBE(adapters_describe);
 DESCRIBE(relative_describe);

@@ -27,7 +27,7 @@ static const gpumem_component components[] = {
     COMPONENT(experts, "mixture of experts that are modules of their own, each with a limited number of tokens", x_in, y_out),
     COMPONENT(chain, "feed forward networks one after the other, each with its residual and norm", x_in, y_out),
     COMPONENT(frames, "so many frames of a spectrum for each sequence of ids, as input features", ids_in, x_out),
-    {"sinusoids", "positions as sines and cosines, made each time, added to x", NULL, 0, 1, 1, x_in, x_out, sinusoids_describe},
+    COMPONENT(sinusoids, "positions as sines and cosines, made each time, added to x", x_in, x_out),
     COMPONENT(blocks, "x in whole blocks of tokens, its mask, and tokens that all see", x_in, blocks_out),
     {"unblocked", "the tokens that there were before", NULL, 0, 2, 1, like_in, x_out, unblocked_describe},
     COMPONENT(global_local, "norm, attention within blocks and with the global tokens, residual", blocks_in, both),

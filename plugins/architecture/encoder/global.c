@@ -13,11 +13,12 @@ static gpumem_op *ruled(gpumem_emit *e, const char *name, const char *variant, u
 }
 
 /* PegasusXSinusoidalPositionalEmbedding, and the sum. */
+const gpumem_paramdef sinusoids_params[SINUSOIDS_N] = {FLAG("mask_held", "false", "a mask of ones [batch, tokens] in fp32 is held besides")};
+
 DESCRIBE(sinusoids_describe)
 {
     uint32_t y[2], rule = OTHERWISE("x\n  y = described(0)\n  p = described(1)\n  return y, p\n");
     gpumem_dim dim[2];
-    (void)args;
     if (e->tensor[in[0]].ndim != 3)
         return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
     dim[0] = e->tensor[in[0]].dim[1];
@@ -25,6 +26,8 @@ DESCRIBE(sinusoids_describe)
     out[0] = y[0] = gpumem_emit_same(e, "placed", in[0]);
     y[1] = hold(e, gpumem_emit_tensor(e, "sinusoids", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 2, dim), GPUMEM_LIVES_STACK);
     ruled(e, "sinusoids", NULL, rule, 1, in, 2, y);
+    if (flag_of(args, SINUSOIDS_ONES) && e->status == GPUMEM_OK)
+        make_new(e, "ones", in[0], hold(e, gpumem_emit_tensor(e, "mask", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_F32, 2, e->tensor[in[0]].dim), GPUMEM_LIVES_STACK));
     return (gpumem_status)e->status;
 }
 
