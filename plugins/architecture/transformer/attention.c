@@ -45,7 +45,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
     WORD("scores", "'plain'", "how scores are computed without a kernel: plain (softmax in fp32), narrow (as they come: models/gpt2), uncast (the same, not cast back: models/biogpt); or always: "
-                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), wide_scaled (the same, scaled before the mask: models/gptj), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese), added (a bias and a mask of bools: models/mpt), added_in_place (a bias: models/mpnet), where (q and k in fp32, a mask of its own before the model's: models/gpt_neo); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal), t5 (so, with a bias), scaled (in place: models/falcon), sink_scaled (what is attended is scaled for the sinks: models/granite_swa), bare (softmax as they come, not cast back: models/llama4) sinks_wide (in fp32 with sinks: models/flint) or multiplied (by a mask that is a buffer: models/openai)"),
+                              "alibi (with a bias by position: models/bloom), wide (q and k in fp32: models/codegen), wide_scaled (the same, scaled before the mask: models/gptj), batched (of all heads of all sequences, copied: models/mvp), floored (the same, not below the least number: models/xglm), zeros (added to zeros: models/gpt_neox_japanese), added (a bias and a mask of bools: models/mpt), added_in_place (a bias: models/mpnet), where (q and k in fp32, a mask of its own before the model's: models/gpt_neo); upcast (q and k in fp32 without a kernel: models/gpt2), bert (narrow, and a mask only if it is causal), t5 (so, with a bias), scaled (in place: models/falcon), sink_scaled (what is attended is scaled for the sinks: models/granite_swa), bare (softmax as they come, not cast back: models/llama4) sinks_wide (in fp32 with sinks: models/flint), multiplied (by a mask that is a buffer: models/openai) or masked (a bias, and before and behind the softmax a mask of bools: models/cpmant)"),
     SIZE_OR_NULL("bias_buckets", "kinds of distances that it makes a bias for itself, relative_attention_bias; null: it does not"),
     FLAG("bias_zeros", "false", "it makes a bias of zeros for itself (models/t5: attention over the encoder)"),
     FLAG("bias_local", "false", "the bias that it makes is a variable of its own (models/umt5)"),
@@ -73,7 +73,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
 {
     static const char *const rotaries[] = {"half", "cat", "interleave", "parts", "each", "both", "pairs", "wide", "back", "tokens", "gathered", "halves", "complex", "complex_tokens", "half_fp32", "pairs_wide", "none", NULL};
     static const char *const norms[] = {"none", "head", "full", "layer", "matrix", "each", NULL}, *const gates[] = {"none", "sigmoid", "softplus", "sigmoid_late", NULL};
-    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "wide_scaled", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", "where", "sink_scaled", "added", "added_in_place", "bare", "sinks_wide", "multiplied", NULL};
+    static const char *const layouts[] = {"parts", "heads", "picked", "quarters", "gated", "shared", NULL}, *const scores[] = {"plain", "narrow", "uncast", "alibi", "wide", "wide_scaled", "upcast", "bert", "t5", "scaled", "batched", "floored", "zeros", "where", "sink_scaled", "added", "added_in_place", "bare", "sinks_wide", "multiplied", "masked", NULL};
     s->heads = size_of(args, ATTENTION_HEADS);
     s->kv = size_of(args, ATTENTION_KV_HEADS);
     s->dim = size_of(args, ATTENTION_HEAD_DIM);
@@ -95,7 +95,7 @@ static gpumem_status read_spec(const gpumem_args *args, attention_spec *s)
     if (s->layout == NULL)
         return gpumem_because(args, GPUMEM_EINVAL, "qkv_layout is none of parts, heads, picked, quarters");
     if (s->scores == NULL)
-        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, wide_scaled, upcast, bert, t5, scaled, batched, floored, zeros, where, sink_scaled, added, added_in_place, bare, sinks_wide, multiplied");
+        return gpumem_because(args, GPUMEM_EINVAL, "scores is none of plain, narrow, uncast, alibi, wide, wide_scaled, upcast, bert, t5, scaled, batched, floored, zeros, where, sink_scaled, added, added_in_place, bare, sinks_wide, multiplied, masked");
     if (s->gating < 0)
         return gpumem_because(args, GPUMEM_EINVAL, "attention_gate is none of none, sigmoid, softplus, sigmoid_late");
     if (s->rotary == NULL)
