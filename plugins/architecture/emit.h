@@ -116,11 +116,11 @@ static inline uint32_t vector(gpumem_emit *e, const char *module, const char *na
     return gpumem_emit_weight(e, join(e, s, module, name), family, size, NO_DIM);
 }
 
-/* The symbol min(a, k), made once. */
-static inline unsigned at_most(gpumem_emit *e, unsigned a, uint32_t k)
+/* The symbol a op k, made once. */
+static inline unsigned derived(gpumem_emit *e, unsigned op, unsigned a, uint32_t k)
 {
     uint32_t i = 0;
-    while (i < e->nsym && !(e->sym[i].op == GPUMEM_SYM_MIN && e->sym[i].a == a && e->sym[i].b == 0 && e->sym[i].k == k))
+    while (i < e->nsym && !(e->sym[i].op == op && e->sym[i].a == a && e->sym[i].b == 0 && e->sym[i].k == k))
         i++;
     if (i == e->nsym && i == e->max_sym) {
         gpumem_emit_fail(e, GPUMEM_ERANGE);
@@ -128,13 +128,15 @@ static inline unsigned at_most(gpumem_emit *e, unsigned a, uint32_t k)
     }
     if (i == e->nsym) {
         memset(&e->sym[i], 0, sizeof e->sym[i]);
-        e->sym[i].op = GPUMEM_SYM_MIN;
+        e->sym[i].op = (uint8_t)op;
         e->sym[i].a = (uint8_t)a;
         e->sym[i].k = k;
         e->nsym++;
     }
     return i;
 }
+
+static inline unsigned at_most(gpumem_emit *e, unsigned a, uint32_t k) { return derived(e, GPUMEM_SYM_MIN, a, k); }
 
 /* What a decoder keeps of the tokens of x [batch, tokens, ...] for later ones: [batch, heads, tokens, width], of the last `window`
  * tokens at most; 0: of all. */

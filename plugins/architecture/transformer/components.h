@@ -12,6 +12,7 @@ enum { RMSNORM_STYLE, RMSNORM_AFFINE, RMSNORM_BIAS, RMSNORM_N };
 enum { LAYERNORM_STYLE, LAYERNORM_AFFINE, LAYERNORM_BIAS, LAYERNORM_N };
 enum { LINEAR_WIDTH, LINEAR_HAS_BIAS, LINEAR_N };
 enum { WEIGHTS_ROWS, WEIGHTS_COLUMNS, WEIGHTS_BIAS, WEIGHTS_N };
+enum { PROMPTED_TOKENS, PROMPTED_N };
 enum { BUFFER_NAME, BUFFER_SHAPE, BUFFER_DTYPE, BUFFER_N };
 enum {
     ATTENTION_HEADS, ATTENTION_KV_HEADS, ATTENTION_HEAD_DIM, ATTENTION_VALUE_DIM, ATTENTION_ROPE, ATTENTION_ROTARY,
@@ -31,13 +32,14 @@ enum { ACTIVATE_ACT, ACTIVATE_N };
 enum { FINITE_ASKED, FINITE_N };
 
 extern const gpumem_paramdef embed_params[EMBED_N], position_params[POSITION_N], cossin_params[COSSIN_N],
-    slopes_params[SLOPES_N], layer_gain_params[GAIN_N], rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], attention_params[ATTENTION_N],
+    slopes_params[SLOPES_N], layer_gain_params[GAIN_N], rmsnorm_params[RMSNORM_N], layernorm_params[LAYERNORM_N], linear_params[LINEAR_N], weights_params[WEIGHTS_N], buffer_params[BUFFER_N], prompted_params[PROMPTED_N], attention_params[ATTENTION_N],
     mlp_params[MLP_N], head_params[HEAD_N], loss_params[LOSS_N], offset_params[OFFSET_N], idle_params[IDLE_N], relbias_params[RELBIAS_N], pooler_params[POOLER_N], activate_params[ACTIVATE_N], finite_params[FINITE_N];
 
 DESCRIBE(embed_describe);
 DESCRIBE(position_describe);
 DESCRIBE(positions_describe);
 DESCRIBE(zeros_describe);
+DESCRIBE(prompted_describe);
 DESCRIBE(clone_describe);
 DESCRIBE(slopes_describe);
 DESCRIBE(cossin_describe);

@@ -83,6 +83,21 @@ DESCRIBE(zeros_describe)
     return (gpumem_status)e->status;
 }
 
+const gpumem_paramdef prompted_params[PROMPTED_N] = {SIZE("prompt_tokens", NULL, "how many")};
+
+/* CpmAntModel.forward: those of a prompt are put before them. */
+DESCRIBE(prompted_describe)
+{
+    gpumem_dim dim[2];
+    if (e->tensor[in[0]].ndim != 2)
+        return gpumem_because(args, GPUMEM_EINVAL, "ids are not [batch, tokens]");
+    memcpy(dim, e->tensor[in[0]].dim, sizeof dim);
+    dim[1].sym = (uint8_t)derived(e, GPUMEM_SYM_ADD, dim[1].sym, (uint32_t)size_of(args, PROMPTED_TOKENS));
+    out[0] = hold(e, gpumem_emit_tensor(e, "prompted", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_I32, 2, dim), GPUMEM_LIVES_STACK);
+    make_new(e, "prompted", in[0], out[0]);
+    return (gpumem_status)e->status;
+}
+
 const gpumem_paramdef slopes_params[SLOPES_N] = {
     SIZE("heads", NULL, "heads"),
     SIZE_OR_NULL("slope_positions", "positions, each multiplied by the slopes (models/mpt); null: that comes later"),

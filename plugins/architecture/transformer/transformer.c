@@ -18,6 +18,7 @@ static const gpumem_component components[] = {
     COMPONENT(embed, "token embedding; `table` is its weight, for tied heads; or one that there is already", embed_in, embed_out),
     COMPONENT(position, "learned positions, added to x", x_in, x_out),
     {"positions", "numbers of the tokens, [1, tokens]: position_ids", NULL, 0, 1, 1, x_in, ids_out, positions_describe},
+    COMPONENT(prompted, "ids with those of a prompt before them", ids_in, ids_out),
     {"zeros", "ids of zeros for all tokens of x", NULL, 0, 1, 1, x_in, ids_out, zeros_describe},
     {"clone", "a copy of x", NULL, 0, 1, 1, x_in, y_out, clone_describe},
     PORTS(slopes, "slopes of a bias by position, a number for each head", x_in, 1, slopes_out, 1),
