@@ -358,10 +358,21 @@ typedef struct mlp_spec {
     unsigned flags; /* LINEAR_... */
     int gated, fused, down_norm; /* fused: one matrix for gate and up */
     int learned_act; /* xielu: two parameters and two buffers */
-    int gate_scaled, cast, product_used, rebound;
+    int gate_scaled, cast, product_used, product_fp32, rebound;
     int held; /* how long what is between its matrices is: GPUMEM_LIVES_..., 0: to its last use */
     uint32_t adapted; /* what is added to gate and up where they are fused; 0 or GPUMEM_NONE: nothing */
 } mlp_spec;
+
+/* (act(gate.float()) * up.float()).to(gate.dtype), a variable */
+static inline uint32_t wide_product(gpumem_emit *e, uint32_t gate, uint32_t up, const char *act)
+{
+    uint32_t y = hold(e, gpumem_emit_same(e, "product", gate), GPUMEM_LIVES_STEP);
+    uint32_t rule = gpumem_emit_string(e, "g u\n  y = to(mul(act.*(to(g, f32)), to(u, f32)), g)\n  return y\n");
+    gpumem_op *op = operate(e, GPUMEM_OP_OTHER, act, "product", gate, up, y);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return y;
+}
 
 /* left: what is let go behind the last matrix; of three, GPUMEM_NONE for none. */
 static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x, const mlp_spec *m, uint32_t *left)
@@ -408,6 +419,9 @@ static inline uint32_t mlp_inner(gpumem_emit *e, const char *module, uint32_t x,
         operate(e, GPUMEM_OP_SCALE, 0, "gate_scaled", y, GPUMEM_NONE, part[0]);
         y = part[0];
     }
+    if (m->product_fp32)
+        return wide_product(e, hold(e, y, GPUMEM_LIVES_STEP),
+                            hold(e, linear(e, join(e, s, module, "up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags), GPUMEM_LIVES_STEP), m->act);
     y = activate(e, y, m->act);
     part[1] = linear(e, join(e, s, module, "up_proj"), GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, m->width, m->flags);
     return binary(e, GPUMEM_OP_MUL, "product", y, part[1]);

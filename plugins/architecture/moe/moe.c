@@ -3,7 +3,7 @@
 #include "../emit.h"
 
 enum {
-    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_AS_TOKENS, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
+    EXPERTS, IDLE, TOP, EVERY, WIDTH, ACT, GATED, TRANSPOSED, FLAT, EXPERT_BIAS, EXPERT_FP32, FLATTENED, ROUTER, ROUTER_FP32, ROUTER_AS_TOKENS, ROUTER_WEIGHT_FP32, ROUTER_PRODUCT, ROUTER_NORMALIZED,
     ROUTER_SCALED, ROUTER_BIAS, GROUPS, GROUPS_KEPT, CORRECTION,
     CORRECTION_NAME, CORRECTION_FP32, CORRECTION_ROW, ROUTED_SCALED, SHARED_WIDTH, SHARED_FUSED, SHARED_BIAS, SHARED_GATE, SHARED_FIRST, SUM_FP32, SUM_AVERAGED, RESULT_BIAS, EXPERT_SCALE, NPARAM
 };
@@ -19,6 +19,7 @@ static const gpumem_paramdef params[NPARAM] = {
     FLAG("expert_transposed", "false", "weights of experts are [expert, in, out]"),
     FLAG("expert_flat", "false", "the weights of all experts are matrices, experts.mlp.w1, v1 and w2 (models/dbrx)"),
     FLAG("expert_bias", "false", "experts have biases"),
+    FLAG("expert_product_fp32", "false", "the activation function of an expert and its product with up are computed in fp32 (models/beam)"),
     FLAG("tokens_flattened", "true", "batch and tokens become one dimension before the router; false: the router and the experts do that, each for itself"),
     WORD("router", "'softmax'", "softmax (over all experts), softmax_top (over the chosen ones), softmax_corrected (models/ernie4_5_moe), sigmoid (models/afmoe), sigmoid_top (of the chosen ones: models/cohere2_moe), sigmoid_gathered (the same, chosen by corrected logits: models/kolibri1), sigmoid_all (models/flint), every (a number for each: models/llama4), deepseek (sigmoid, groups) or mixer (models/phimoe)"),
     FLAG("router_fp32", "true", "weights of the chosen experts are fp32"),
@@ -189,6 +190,7 @@ static uint32_t routed(const gpumem_args *args, const moe_spec *s, uint32_t x, c
         op->attr[2] = (uint32_t)(s->gated && !s->flat);
         op->attr[3] = (uint32_t)s->transposed;
         op->attr[4] = (uint32_t)s->flat;
+        op->attr[6] = (uint32_t)flag_of(args, EXPERT_FP32);
     }
     return y;
 }

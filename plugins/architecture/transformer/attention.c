@@ -18,6 +18,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("kv_repeated", "false", "keys and values are repeated to all heads before they are rotated and kept (models/falcon)"),
     FLAG("q_scaled", "false", "q is scaled by an operator of its own (models/opt)"),
     FLAG("q_scaled_by_position", "false", "by a number for each position (models/ministral3; models/llama4, where nothing is rotated)"),
+    FLAG("q_scaled_by_log", "false", "that number is of the position's logarithm, in fp32, and all layers share it (models/beam)"),
     FLAG("k_scaled", "false", "k is scaled by an operator of its own (models/falcon_h1)"),
     FLAG("v_scaled", "false", "v is scaled by an operator of its own (models/mimo_v2_flash)"),
     FLAG("qkv_bias", "false", "q, k and v have biases"),
@@ -41,6 +42,7 @@ const gpumem_paramdef attention_params[ATTENTION_N] = {
     FLAG("attention_gate_by_head", "false", "the gate has one number for each head"),
     FLAG("attention_gate_in_q", "false", "q_proj is twice as wide: the gate is the second half of each head (models/qwen3_next)"),
     FLAG("attention_gate_bias", "false", "gate_proj has a bias"),
+    FLAG("attention_gate_head_bias", "false", "a number for each head, gate_bias, is added to the gate (models/beam)"),
     FLAG("o_norm", "false", "an RMS norm before the output matrix (models/bitnet)"),
     SIZE_OR_NULL("o_input", "width that the output matrix is made for; null: that of all heads (models/helium: hidden_size)"),
     SIZE_OR_NULL("attention_out", "width of the result; null: that of x (models/zamba)"),
@@ -190,6 +192,17 @@ static uint32_t gate_of(const gpumem_args *args, uint32_t x, const attention_spe
     uint64_t width = s->heads * (flag_of(args, ATTENTION_GATE_BY_HEAD) ? 1 : s->value_dim);
     unsigned flags = flag_of(args, ATTENTION_GATE_BIAS) ? LINEAR_BIAS : 0;
     return hold(e, linear(e, "gate_proj", GPUMEM_FAMILY_MATRIX, x, GPUMEM_NONE, extent(width, GPUMEM_AXIS_HEADS), flags), GPUMEM_LIVES_STEP);
+}
+
+/* BeamAttention: gate + gate_bias[None, None, :, None] */
+static uint32_t gate_biased(gpumem_emit *e, uint32_t gate, const attention_spec *s)
+{
+    uint32_t y = hold(e, gpumem_emit_same(e, "gate_biased", gate), GPUMEM_LIVES_STEP);
+    uint32_t rule = gpumem_emit_string(e, "x b\n  y = add(view(x, [x[0], x[1], b[0], x[2] / b[0]]), unsqueeze(b, -1))\n  y = view(y, [x[0], x[1], x[2]])\n  return y\n");
+    gpumem_op *op = operate(e, GPUMEM_OP_OTHER, 0, "gate_bias", gate, vector(e, "", "gate_bias", GPUMEM_FAMILY_BIAS, extent(s->heads, GPUMEM_AXIS_HEADS)), y);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return y;
 }
 
 /* y * act(gate); softplus is computed in fp32. */
@@ -575,7 +588,7 @@ DESCRIBE(attention_describe)
     if (s.scaled == SCALED_LATE)
         s.q = scaled(e, "q_scaled", s.q);
     if (s.scaled == SCALED_LATE && flag_of(args, ATTENTION_Q_SCALED_BY_POSITION) && e->status == GPUMEM_OK)
-        e->op[e->nop - 1].variant = gpumem_emit_string(e, in[1] == GPUMEM_NONE ? "token_positions" : "positions");
+        e->op[e->nop - 1].variant = gpumem_emit_string(e, flag_of(args, ATTENTION_Q_SCALED_BY_LOG) ? "log_positions" : in[1] == GPUMEM_NONE ? "token_positions" : "positions");
     if (flag_of(args, ATTENTION_CAUSAL) && in[3] == GPUMEM_NONE) {
         cache(e, "keys", in[0], s.kv, s.dim, size_or(args, ATTENTION_WINDOW, 0));
         cache(e, "values", in[0], s.kv, s.value_dim, size_or(args, ATTENTION_WINDOW, 0));
@@ -591,6 +604,8 @@ DESCRIBE(attention_describe)
         s.gate = gate_of(args, in[0], &s, e);
     if (s.gating == GATE_SIGMOID_LATE)
         s.gate = hold(e, gate_of(args, in[0], &s, e), GPUMEM_LIVES_USE);
+    if (s.gating && flag_of(args, ATTENTION_GATE_HEAD_BIAS))
+        s.gate = gate_biased(e, s.gate, &s);
     out[0] = finish(args, y, width, &s, e);
     out[2] = s.weights;
     return (gpumem_status)e->status;

@@ -63,3 +63,29 @@ DESCRIBE(offset_describe)
     out[0] = binary(e, GPUMEM_OP_ADD, "offset", in[0], buffer);
     return (gpumem_status)e->status;
 }
+
+/* models/beam, BeamForCausalLM: logits.float() / cap, tanh, * cap */
+DESCRIBE(softcap_fp32_describe)
+{
+    uint32_t rule = gpumem_emit_string(e, "x\n  x = muls(to(x, f32))\n  x = tanh(x)\n  x = muls(x)\n  return x\n");
+    gpumem_op *op;
+    (void)args;
+    out[0] = of_dtype(e, gpumem_emit_same(e, "capped", in[0]), GPUMEM_DTYPE_F32);
+    op = operate(e, GPUMEM_OP_OTHER, NULL, "softcap_fp32", hold(e, in[0], GPUMEM_LIVES_USE), GPUMEM_NONE, out[0]);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return (gpumem_status)e->status;
+}
+
+/* models/beam, depth_scaled_residual_add */
+DESCRIBE(both_scaled_describe)
+{
+    uint32_t rule = gpumem_emit_string(e, "a b\n  y = add(muls(a), muls(b))\n  return y\n");
+    gpumem_op *op;
+    (void)args;
+    out[0] = gpumem_emit_same(e, "sum", in[0]);
+    op = operate(e, GPUMEM_OP_OTHER, NULL, "both_scaled", in[0], in[1], out[0]);
+    if (op && e->status == GPUMEM_OK)
+        op->rule = rule;
+    return (gpumem_status)e->status;
+}

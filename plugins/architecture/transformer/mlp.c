@@ -91,6 +91,7 @@ const gpumem_paramdef mlp_params[MLP_N] = {
     FLAG("mlp_variable", "false", "it is held until the network returns (models/openai)"),
     FLAG("mlp_rebound", "false", "its code is the layer's own, and gives the name of its input to what the activation function makes (models/bart)"),
     FLAG("mlp_cast", "false", "what is between its matrices is cast to the dtype of the last one (models/t5)"),
+    FLAG("mlp_product_fp32", "false", "the activation function and the product with up are computed in fp32 (models/beam)"),
     FLAG("mlp_product_held", "true", "where gate and up are one matrix, their product is held until it returns (models/phi3; models/modernbert: it is not)"),
     REAL_OR_NULL("down_dropout", "dropout behind the last matrix, before it returns (models/seed_oss)"),
 };
@@ -112,6 +113,7 @@ DESCRIBE(mlp_describe)
     m.held = flag_of(args, MLP_HELD) ? GPUMEM_LIVES_BLOCK : flag_of(args, MLP_VARIABLE) ? GPUMEM_LIVES_STEP : GPUMEM_LIVES_USE;
     m.rebound = flag_of(args, MLP_REBOUND);
     m.cast = flag_of(args, MLP_CAST);
+    m.product_fp32 = flag_of(args, MLP_PRODUCT_FP32);
     m.product_used = !flag_of(args, MLP_PRODUCT_HELD);
     m.learned_act = strcmp(args->param[MLP_ACT].v.s, "xielu") == 0;
     if (m.act == NULL)

@@ -9,7 +9,7 @@ static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] 
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
 static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"}, *const attention_out[] = {"y", "bias?", "weights?"};
 static const char *const bias_out[] = {"bias"}, *const slopes_out[] = {"slopes?"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
-static const char *const head_in[] = {"x", "table?"}, *const logits_out[] = {"logits"};
+static const char *const head_in[] = {"x", "table?"}, *const logits_in[] = {"logits"}, *const logits_out[] = {"logits"}, *const both_in[] = {"a", "b"};
 static const char *const loss_in[] = {"logits", "labels"}, *const loss_out[] = {"loss?"};
 
 static const char *const layernorm_in[] = {"x", "weight?", "bias?"}, *const layernorm_out[] = {"y", "weight?", "bias?"}, *const parts_in[] = {"a", "b?", "c?"}, *const given_in[] = {"a", "b?"};
@@ -41,6 +41,8 @@ static const gpumem_component components[] = {
     COMPONENT(offset, "a buffer that is added", x_in, y_out),
     COMPONENT(layer_gain, "a buffer of one number that multiplies x in place", x_in, y_out),
     COMPONENT(loss, "cross entropy of the logits", loss_in, loss_out),
+    {"softcap_fp32", "a cap of the logits, in fp32", NULL, 0, 1, 1, logits_in, logits_out, softcap_fp32_describe},
+    {"both_scaled", "a sum of both, each of them scaled", NULL, 0, 2, 1, both_in, y_out, both_scaled_describe},
     {"given", "what a layer is called with and does not read: a checkpoint holds it", NULL, 0, 2, 0, given_in, NULL, given_describe},
     {"causal_mask", "the mask of a model whose layers may all do without it", NULL, 0, 1, 0, x_in, NULL, causal_mask_describe},
     {"release", "a variable of the block's code that is bound again only here", NULL, 0, 1, 0, x_in, NULL, release_describe},
