@@ -395,7 +395,7 @@ DESCRIBE(streams_describe)
         return gpumem_because(args, GPUMEM_EINVAL, "x is not [batch, tokens, width]");
     gpumem_op *op;
     gpumem_dim tokens, twice, dim[3];
-    uint32_t operand[2], rule = gpumem_emit_string(e, "x W\n  y = described(0)\n  a = described(1)\n  b = described(2)\n  c = described(3)\n  d = described(4)\n  return y, a, b, c, d\n");
+    uint32_t operand[3], made[6], rule = gpumem_emit_string(e, "x W P\n  y = described(0)\n  a = described(1)\n  b = described(2)\n  c = described(3)\n  d = described(4)\n  p = described(5)\n  return y, a, b, c, d, p\n");
     tokens = e->tensor[in[0]].dim[1];
     twice = gpumem_dim_of(tokens.size * 2, tokens.sym, tokens.axis);
     for (unsigned i = 0; i < 4; i++) {
@@ -406,11 +406,15 @@ DESCRIBE(streams_describe)
     }
     operand[0] = in[0];
     operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, extent(n, GPUMEM_AXIS_NONE), last_of(e, in[0]));
+    operand[2] = in[1];
     out[0] = times(e, "streams", in[0], 1, n + 1);
-    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "streams", 2, operand, 5, out);
+    memcpy(made, out, 5 * sizeof *made);
+    made[5] = hold(e, gpumem_emit_same(e, "predicting", in[0]), GPUMEM_LIVES_STACK);
+    op = gpumem_emit_op(e, GPUMEM_OP_OTHER, NULL, "streams", 3, operand, 6, made);
     if (op && e->status == GPUMEM_OK) {
         op->rule = rule;
         op->attr[0] = (uint32_t)size_of(args, STREAMS_POSITIONS);
+        op->attr[1] = (uint32_t)n;
     }
     return (gpumem_status)e->status;
 }

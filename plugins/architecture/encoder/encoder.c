@@ -9,7 +9,7 @@ static const char *const qkv_in[] = {"q", "k", "v", "bias?"}, *const ids_in[] = 
 
 static const char *const blocks_out[] = {"x", "mask", "global"}, *const blocks_in[] = {"x", "global", "mask"}, *const both[] = {"x", "global"}, *const like_in[] = {"x", "ids"};
 
-static const char *const streams_out[] = {"x", "mask", "predict_mask", "buckets?", "predict_buckets?"}, *const ngram_in[] = {"x", "mask", "predict_mask"};
+static const char *const streams_in[] = {"x", "table"}, *const streams_out[] = {"x", "mask", "predict_mask", "buckets?", "predict_buckets?"}, *const ngram_in[] = {"x", "mask", "predict_mask"};
 
 static const gpumem_component components[] = {
     COMPONENT(adapters, "one of several narrow networks: one for each name; tokens go through that of their own", x_in, y_out),
@@ -33,7 +33,7 @@ static const gpumem_component components[] = {
     COMPONENT(global_local, "norm, attention within blocks and with the global tokens, residual", blocks_in, both),
     COMPONENT(feed_both, "norm, feed forward network and residual, the same for both", both, both),
     {"integers", "what arithmetic in integers keeps beside a module's parameters", integers_params, COUNT(integers_params), 0, 0, NULL, NULL, integers_describe},
-    COMPONENT(streams, "x, and beside it a stream for each further token that is predicted; masks, and kinds of distances", x_in, streams_out),
+    COMPONENT(streams, "x, and beside it a stream for each further token that is predicted; masks, and kinds of distances", streams_in, streams_out),
     COMPONENT(predicted, "the streams that predict", x_in, x_out),
 };
 

@@ -247,6 +247,7 @@ DESCRIBE(position_describe)
         operand[1] = gpumem_emit_weight(e, "weight", GPUMEM_FAMILY_EMBEDDING, table[0], table[1]);
     if (flag_of(args, POSITION_FROZEN) && operand[1] < e->ntensor)
         e->tensor[operand[1]].tag |= GPUMEM_TAG_FROZEN | GPUMEM_TAG_FIXED;
+    out[1] = operand[1];
     y = hold(e, gpumem_emit_tensor(e, "positions", GPUMEM_ROLE_ACTIVATION, 0, GPUMEM_DTYPE_MODEL, 3, dim), of_table[held]);
     if (casts)
         x = by_rule(e, "scaled_in_place", x, hold(e, view_of(e, gpumem_emit_same(e, "scaled", x), x), GPUMEM_LIVES_STACK), "x\n  y = scaled_in_place(x)\n  return y\n");

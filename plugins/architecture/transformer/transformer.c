@@ -5,7 +5,7 @@
     {#name, help, name##_params, COUNT(name##_params), nin, nout, ins, outs, name##_describe}
 #define COMPONENT(name, help, ins, outs) PORTS(name, help, ins, COUNT(ins), outs, COUNT(outs))
 
-static const char *const x_in[] = {"x"}, *const x_out[] = {"x"}, *const y_out[] = {"y"}, *const y_maybe[] = {"y?"}, *const ids_in[] = {"ids"};
+static const char *const x_in[] = {"x"}, *const y_out[] = {"y"}, *const y_maybe[] = {"y?"}, *const ids_in[] = {"ids"};
 static const char *const embed_out[] = {"x", "table?"}, *const cossin_in[] = {"x", "positions?"};
 static const char *const cossin_out[] = {"cos", "sin", "positions?"}, *const attention_in[] = {"x", "cos?", "sin?", "context?", "bias?", "q_more?", "k_more?", "v_more?"}, *const mlp_in[] = {"x", "more?"}, *const attention_out[] = {"y", "bias?", "weights?"};
 static const char *const bias_out[] = {"bias"}, *const slopes_out[] = {"slopes?"}, *const embed_in[] = {"ids", "table?"}, *const ids_out[] = {"ids"};
@@ -16,7 +16,7 @@ static const char *const layernorm_in[] = {"x", "weight?", "bias?"}, *const laye
 
 static const gpumem_component components[] = {
     COMPONENT(embed, "token embedding; `table` is its weight, for tied heads; or one that there is already", embed_in, embed_out),
-    COMPONENT(position, "learned positions, added to x", x_in, x_out),
+    COMPONENT(position, "learned positions, added to x; `table` is their weight", x_in, embed_out),
     {"positions", "numbers of the tokens, [1, tokens]: position_ids", NULL, 0, 1, 1, x_in, ids_out, positions_describe},
     COMPONENT(prompted, "ids with those of a prompt before them", ids_in, ids_out),
     {"zeros", "ids of zeros for all tokens of x", NULL, 0, 1, 1, x_in, ids_out, zeros_describe},
