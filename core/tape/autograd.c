@@ -134,7 +134,7 @@ static void pack(gm_tape *t, uint32_t tv)
         return;
     }
     if (f->made[t->repacked] != FORGOTTEN)
-        f->made[t->repacked] = gm_tv_alias(t, tv); /* detached */
+        f->made[t->repacked] = gm_tv_kept(t, tv); /* detached */
     t->repacked++;
     if (t->repacked == f->packs)
         t->stop = true;
@@ -165,7 +165,7 @@ void gm_node_save(gm_tape *t, uint32_t node, uint32_t tv)
         n->saved[n->nsaved++] = f->packs++;
         f->left++;
     } else {
-        uint32_t alias = gm_tv_alias(t, tv);
+        uint32_t alias = gm_tv_kept(t, tv);
         if (alias != GM_NONE) {
             t->tv[alias].view = t->tv[tv].view;
             t->node[node].saved[t->node[node].nsaved++] = alias;

@@ -42,8 +42,10 @@ void gm_tape_free(gm_tape *t)
     free(t->leaf);
     free(t->frame);
     free(t->cached);
-    for (uint32_t i = 0; i < t->nloop; i++)
+    for (uint32_t i = 0; i < t->nloop; i++) {
         free(t->loop[i].live);
+        free(t->loop[i].late);
+    }
     for (uint32_t i = 0; i < t->nlist; i++)
         free(t->list[i].one);
     free(t->loop);
@@ -137,23 +139,77 @@ uint32_t gm_storage_new(gm_tape *t, gm_ext elements, uint32_t dtype)
             return GM_NONE;
         s = t->nstorage++;
     }
-    t->storage[s] = (gm_storage){atom, 1, t->label, GPUMEM_IS_ACTIVATIONS, false, t->looping || t->in_loop};
+    t->storage[s] = (gm_storage){atom, 1, t->label, 0, 0, GPUMEM_IS_ACTIVATIONS, false, t->looping || t->in_loop};
     more(t, s);
     return s;
 }
 
-/* What was there before a loop goes in one of its turns alone, not in each that the second stands for. */
+/* A symbol that is 1 where a loop has more turns than that, else 0; 0: the number of turns is known. */
+static uint8_t where_more(gm_tape *t, gm_ext n, uint64_t than)
+{
+    gm_ext more;
+    uint8_t times;
+    if (gm_ext_constant(&n))
+        return 0;
+    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_SUB, n, gm_ext_of(than), &more) || !gm_ext_derive(t->symbols, GPUMEM_SYM_MIN, more, gm_ext_of(1), &more) ||
+        (times = gm_ext_one_symbol(t->symbols, more)) == 0) {
+        gm_tape_fail(t, GPUMEM_ERANGE, "a loop's number of turns cannot be computed");
+        return 0;
+    }
+    return times;
+}
+
+/* What goes in the last of the turns that the second stands for is there while the first of them runs, if there are more than one. */
+static void stays(gm_tape *t, gm_loop *l, uint32_t atom)
+{
+    uint8_t times = where_more(t, l->n, GM_LOOP_WALKED);
+    if (l->nlate == l->max_late && !grow(t, &l->late, sizeof *l->late, &l->max_late))
+        return;
+    if (times)
+        atom = atom_of(t, t->atom[atom].count, times);
+    if (atom == GM_NONE)
+        return;
+    t->live[atom]++;
+    l->late[l->nlate++] = atom;
+}
+
+/* What was there before a loop goes in the last of the turns that the second stands for. */
 static void gone_once(gm_tape *t, uint32_t atom)
 {
     uint32_t loop = t->looping && t->turn == 1 ? t->looping : t->turning;
-    if (loop && atom < t->loop[loop - 1].natom)
-        t->loop[loop - 1].live[atom]--;
+    if (loop == 0 || atom >= t->loop[loop - 1].natom)
+        return;
+    t->loop[loop - 1].live[atom]--;
+    stays(t, &t->loop[loop - 1], atom);
+}
+
+/* The second turn alone keeps it: where no turn lies between the first and the last it has gone. */
+static void second_only(gm_tape *t, uint32_t s)
+{
+    uint32_t now, old = t->storage[s].atom;
+    uint8_t times = where_more(t, t->loop[t->storage[s].loop - 1].n, GM_LOOP_WALKED - 1);
+    if (times == 0 || t->atom[old].times)
+        return;
+    if (t->rising && t->top)
+        t->top(t->self, t);
+    t->rising = false;
+    now = atom_of(t, t->atom[old].count, times);
+    if (now == GM_NONE)
+        return;
+    t->live[old]--;
+    t->live[now]++;
+    t->storage[s].atom = now;
 }
 
 void gm_storage_unref(gm_tape *t, uint32_t s)
 {
-    if (s == GM_NONE || --t->storage[s].refs)
+    if (s == GM_NONE)
         return;
+    if (--t->storage[s].refs) {
+        if (t->storage[s].refs == t->storage[s].second && !t->turning && (!t->looping || t->turn != 1))
+            second_only(t, s);
+        return;
+    }
     less(t, s);
     if (!t->storage[s].of_turn)
         gone_once(t, t->storage[s].atom);
@@ -211,21 +267,6 @@ uint32_t gm_loop_new(gm_tape *t, gm_ext n)
     return t->nloop++;
 }
 
-/* A symbol that is 1 where a turn lies between the first and the last, else 0; 0: the number of turns is known. */
-static uint8_t where_three(gm_tape *t, gm_ext n)
-{
-    gm_ext more;
-    uint8_t times;
-    if (gm_ext_constant(&n))
-        return 0;
-    if (!gm_ext_derive(t->symbols, GPUMEM_SYM_SUB, n, gm_ext_of(GM_LOOP_WALKED - 1), &more) || !gm_ext_derive(t->symbols, GPUMEM_SYM_MIN, more, gm_ext_of(1), &more) ||
-        (times = gm_ext_one_symbol(t->symbols, more)) == 0) {
-        gm_tape_fail(t, GPUMEM_ERANGE, "a loop's number of turns cannot be computed");
-        return 0;
-    }
-    return times;
-}
-
 /* So low that nothing counts where no turn lies between the first and the last. */
 static void only_where_three(gm_tape *t, gm_ext n, int sign)
 {
@@ -235,7 +276,7 @@ static void only_where_three(gm_tape *t, gm_ext n, int sign)
     if (gm_ext_constant(&n))
         return;
     flush(t);
-    if ((times = where_three(t, n)) == 0)
+    if ((times = where_more(t, n, GM_LOOP_WALKED - 1)) == 0)
         return;
     a = atom_of(t, much, 0);
     b = atom_of(t, much, times);
@@ -264,9 +305,13 @@ void gm_loop_enter(gm_tape *t, uint32_t loop)
 void gm_loop_leave(gm_tape *t, uint32_t loop)
 {
     const gm_loop l = t->loop[loop];
-    uint32_t natom = t->natom, at;
-    uint8_t times = gm_ext_constant(&l.n) ? 0 : gm_ext_one_symbol(t->symbols, l.n), once = where_three(t, l.n);
+    uint32_t natom, at;
+    uint8_t times = gm_ext_constant(&l.n) ? 0 : gm_ext_one_symbol(t->symbols, l.n), once = where_more(t, l.n, GM_LOOP_WALKED - 1);
     flush(t);
+    for (uint32_t i = 0; i < l.nlate; i++)
+        t->live[l.late[i]]--;
+    t->loop[loop].nlate = 0;
+    natom = t->natom;
     for (uint32_t i = 0; i < natom; i++) {
         int64_t delta = t->live[i] - (i < l.natom ? l.live[i] : 0);
         if (i < l.natom)
@@ -295,7 +340,7 @@ void gm_loop_once(gm_tape *t, uint32_t loop, uint32_t storage)
     gm_storage *s = &t->storage[storage];
     gm_loop *l = &t->loop[loop];
     uint32_t old = s->atom, now;
-    uint8_t times = where_three(t, l->n);
+    uint8_t times = where_more(t, l->n, GM_LOOP_WALKED - 1);
     if (s->refs > 1 || t->atom[old].times || t->live[old] <= (old < l->natom ? l->live[old] : 0))
         return;
     if (times == 0) {
@@ -436,8 +481,21 @@ uint32_t gm_tv_alias(gm_tape *t, uint32_t tv)
     t->tv[i].node = t->tv[i].leaf = GM_NONE;
     t->tv[i].grad = false;
     t->tv[i].view = true;
+    t->tv[i].second = false;
     if (t->tv[i].storage != GM_NONE)
         t->storage[t->tv[i].storage].refs++;
+    return i;
+}
+
+uint32_t gm_tv_kept(gm_tape *t, uint32_t tv)
+{
+    uint32_t i = gm_tv_alias(t, tv);
+    gm_storage *s = i == GM_NONE || t->tv[i].storage == GM_NONE ? NULL : &t->storage[t->tv[i].storage];
+    if (s == NULL || !t->looping || t->turn != 1 || s->of_turn || (s->second && s->loop != t->looping))
+        return i;
+    s->loop = t->looping;
+    s->second++;
+    t->tv[i].second = true;
     return i;
 }
 
@@ -454,6 +512,8 @@ void gm_tv_unref(gm_tape *t, uint32_t tv)
     if (tv == GM_NONE || --t->tv[tv].refs)
         return;
     node = t->tv[tv].node;
+    if (t->tv[tv].second)
+        t->storage[t->tv[tv].storage].second--;
     gm_storage_unref(t, t->tv[tv].storage);
     t->tv[tv].storage = t->free_tv;
     t->free_tv = tv;

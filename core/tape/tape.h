@@ -27,17 +27,23 @@ typedef struct gm_atom { /* a size of allocations */
 
 /* A loop whose number of turns is a symbol: its first, second and last turn are walked, and what the second changes happens n - 3 times
  * more.  Where it has no more than two turns, the second is not walked for what it makes: what is live in it does not count. */
-typedef struct gm_loop { gm_ext n; int64_t *live; uint32_t natom; } gm_loop;
+typedef struct gm_loop { gm_ext n; int64_t *live; uint32_t natom, *late, nlate, max_late; } gm_loop; /* late: atoms of what goes in the last of the turns that the second stands for */
 #define GM_LOOP_WALKED 3
 typedef struct gm_list { uint32_t refs, n, max, loop; struct { uint32_t tv; uint8_t turn; } *one; } gm_list; /* what the turns of a loop have made */
 
-typedef struct gm_storage { uint32_t atom, refs, label; uint8_t is; bool once, of_turn; } gm_storage; /* once: there only where a loop has a turn between its first and its last; of_turn: made by a turn */
+typedef struct gm_storage { /* once: there only where a loop has a turn between its first and its last; of_turn: made by a turn; second: of refs, those
+                             * that the second turn of this loop keeps for backward */
+    uint32_t atom, refs, label, second, loop;
+    uint8_t is;
+    bool once, of_turn;
+} gm_storage;
 
 typedef struct gm_tv { /* a tensor: a view of a storage */
     uint32_t refs, storage, node, leaf; /* node: whose output it is; leaf: of the leaves, or GM_NONE */
     uint8_t out, ndim, dtype;
     bool grad; /* needs one */
     bool view; /* shares the bytes of another tensor object: nothing is added into it in place */
+    bool second; /* of its storage's */
     gm_ext dim[GM_TV_DIMS], stride[GM_TV_DIMS];
 } gm_tv;
 
@@ -181,6 +187,7 @@ uint32_t gm_tv_slot(gm_tape *t); /* without a storage */
 uint32_t gm_tv_new(gm_tape *t, unsigned ndim, const gm_ext *dim, uint32_t dtype); /* contiguous */
 uint32_t gm_tv_strided(gm_tape *t, unsigned ndim, const gm_ext *dim, const gm_ext *stride, uint32_t dtype);
 uint32_t gm_tv_alias(gm_tape *t, uint32_t tv); /* another view of its storage, without its node */
+uint32_t gm_tv_kept(gm_tape *t, uint32_t tv); /* one that a node keeps */
 uint32_t gm_tv_ref(gm_tape *t, uint32_t tv);
 void gm_tv_unref(gm_tape *t, uint32_t tv);
 gm_ext gm_tv_elements(gm_tape *t, uint32_t tv);
