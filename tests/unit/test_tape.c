@@ -405,6 +405,75 @@ START_TEST(checkpoints)
 }
 END_TEST
 
+/* ---- loops ---- */
+
+#define TURNS 9
+static int64_t highest[TURNS];
+
+static uint64_t value_of(uint8_t sym, uint64_t turns)
+{
+    const gpumem_symbol *s = &symbols.sym[sym];
+    uint64_t a, b;
+    if (sym == 0)
+        return 1;
+    if (s->op == GPUMEM_SYM_INPUT)
+        return turns;
+    a = value_of(s->a, turns);
+    b = s->b ? value_of(s->b, turns) : s->k;
+    return s->op == GPUMEM_SYM_SUB ? a > b ? a - b : 0 : s->op == GPUMEM_SYM_MIN ? a < b ? a : b : a * b;
+}
+
+static void climbs(void *self, gm_tape *t)
+{
+    (void)self;
+    for (uint64_t turns = 0; turns < TURNS; turns++) {
+        int64_t live = 0;
+        for (uint32_t i = 0; i < t->natom; i++) {
+            const gpumem_count *c = &t->atom[i].count;
+            int64_t one = (int64_t)(c->num / c->den);
+            for (int k = 0; k < 4 && c->sym[k]; k++)
+                one *= (int64_t)value_of(c->sym[k], turns);
+            live += t->live[i] * one * (int64_t)value_of(t->atom[i].times, turns);
+        }
+        if (live > highest[turns])
+            highest[turns] = live;
+    }
+}
+
+static void climb(const char *text, gm_ext turns)
+{
+    uint32_t x;
+    tape_close();
+    tape_open();
+    tape.event = NULL;
+    tape.top = climbs;
+    tape.whole = true;
+    memset(highest, 0, sizeof highest);
+    x = given(F32, true, 3, (const gm_ext[]){turns, {2, {0}}, {2, {0}}});
+    trained(text, 1, &x, 0, NULL, NULL);
+}
+
+/* The first, the second and the last turn are enough for the peak of any number of them. */
+START_TEST(turns)
+{
+    static const char *const texts[] = {
+        /* what the first turn does not keep, as its state needs no gradient, goes in the one before */
+        F " k = neg(x)\n s = new(f32, [2, 2])\n for x[0]: s = g(k, s)\n del k\n return s\nrule g k s\n s = add(s, matmul(select(k, 0), s))\n return s\n",
+        F " k = neg(x)\n s = new(f32, [2, 2])\n for x[0]: s = g(k, s)\n del k\n return s\nrule g k s\n s = add(select(k, 0), matmul(select(k, 0), s))\n return s\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        int64_t together[TURNS];
+        climb(texts[i], (gm_ext){1, {2}});
+        memcpy(together, highest, sizeof together);
+        for (uint64_t n = 2; n < TURNS; n++) {
+            climb(texts[i], gm_ext_of(n));
+            ck_assert_msg(together[n] == highest[n], "%s: %llu turns: %lld, not %lld", texts[i], (unsigned long long)n, (long long)together[n],
+                          (long long)highest[n]);
+        }
+    }
+}
+END_TEST
+
 /* ---- autocast ---- */
 
 START_TEST(autocast)
@@ -448,6 +517,7 @@ int main(void)
     tcase_add_test(c, gradients_that_meet);
     tcase_add_test(c, traced);
     tcase_add_test(c, checkpoints);
+    tcase_add_test(c, turns);
     tcase_add_test(c, autocast);
     suite_add_tcase(s, c);
     return run_suite(s);
