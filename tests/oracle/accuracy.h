@@ -18,7 +18,7 @@ static const char *const inference_field[] = {"weights", "peak", "cache", "peak_
 typedef struct group { char name[160]; unsigned rows, exact[NFIELD]; double worst; } group; /* worst: of peak, with its sign */
 typedef struct accuracy { /* training, each: set before; each: is told of a row that differs, or NULL */
     bool training;
-    void (*each)(const gm_value *row, unsigned field);
+    void (*each)(const gm_value *row, unsigned field, int64_t have);
     unsigned rows, failed, exact[NFIELD], under; /* under: of peak, by more than 0.1 % */
     double *error[NFIELD];                       /* of each row, with its sign */
     unsigned max;
@@ -87,7 +87,7 @@ static inline bool accuracy_add(accuracy *a, const gm_value *row, const gm_value
             a->exact[f]++;
             g->exact[f]++;
         } else if (a->each)
-            a->each(row, f);
+            a->each(row, f, have->v.i);
     }
     if (fabs(a->error[PEAK][a->rows]) > fabs(g->worst))
         g->worst = a->error[PEAK][a->rows];
