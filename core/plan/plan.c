@@ -408,6 +408,8 @@ static gpumem_status walk(gm_planner *p, gpumem_error *err)
     w->remembers = plan->model->remembers;
     w->rounding = plan->rounding;
     w->fixed = plan->request.static_cache;
+    w->page = plan->own_rules ? plan->block : 0;
+    w->room = plan->ahead == UINT64_MAX ? 0 : (uint32_t)plan->ahead;
     w->note = note;
     w->nnote = sizeof note;
     w->flags = (plan->request.mode == GPUMEM_MODE_TRAINING ? GM_WALK_TRAIN : 0u) | (plan->request.checkpointing ? GM_WALK_CHECKPOINT : 0u) |

@@ -584,10 +584,10 @@ static gpumem_status check_step(const reader *r)
 /* What an engine says: all of it is data. */
 static gpumem_status check_engine(const reader *r)
 {
-    static const char *const ways[] = {"walk", "chunk", "none"}, *const wide[] = {"f32"};
+    static const char *const ways[] = {"walk", "chunk", "none"}, *const wide[] = {"f32"}, *const widened[] = {"vectors", "states"};
     static const gm_field field[] = {{"block", GM_IS(GM_INT), true}, {"ahead", GM_IS(GM_INT), false}, {"spare", GM_IS(GM_INT), false}};
     const gm_value *way = gm_value_get(r->root, "activations"), *chunk = gm_value_get(r->root, "chunk"), *cache = gm_value_get(r->root, "cache"),
-                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *rules = gm_value_get(r->root, "rules"), *rounding = gm_value_get(r->root, "rounding"), *vectors = gm_value_get(r->root, "vectors"), *states = gm_value_get(r->root, "states"), *block, *ahead, *spare;
+                   *runtime = gm_value_get(r->root, "runtime"), *share = gm_value_get(r->root, "utilization"), *rules = gm_value_get(r->root, "rules"), *rounding = gm_value_get(r->root, "rounding"), *block, *ahead, *spare;
     gpumem_status status;
     double u;
     if (r->out->kind != GPUMEM_KIND_ENGINE)
@@ -608,10 +608,11 @@ static gpumem_status check_engine(const reader *r)
         return gm_value_bad(r->file, "cache.ahead", ahead, r->err, "expected 0 to %d tokens", 1 << 20);
     if (rules && !chunk)
         return gm_value_bad(r->file, "rules", rules, r->err, "rules are those of a chunk: expected 'chunk' too");
-    if (vectors && (status = check_word(r->file, "vectors", vectors, wide, COUNT(wide), r->err)) != GPUMEM_OK)
-        return status;
-    if (states && (status = check_word(r->file, "states", states, wide, COUNT(wide), r->err)) != GPUMEM_OK)
-        return status;
+    for (size_t i = 0; i < COUNT(widened); i++) {
+        const gm_value *v = gm_value_get(r->root, widened[i]);
+        if (v && (status = check_word(r->file, widened[i], v, wide, COUNT(wide), r->err)) != GPUMEM_OK)
+            return status;
+    }
     if (rounding && (rounding->v.i < 1 || rounding->v.i > 1 << 21 || (rounding->v.i & (rounding->v.i - 1))))
         return gm_value_bad(r->file, "rounding", rounding, r->err, "expected a power of two, at most %d bytes", 1 << 21);
     spare = cache ? gm_value_get(cache, "spare") : NULL;

@@ -143,10 +143,10 @@ static const struct { const char *name; int kind, number; } bare[] = {
     {"f32", E_NUMBER, GPUMEM_FORMAT_F32}, {"bf16", E_NUMBER, GPUMEM_FORMAT_BF16}, {"i64", E_NUMBER, GPUMEM_FORMAT_I64}, {"i32", E_NUMBER, GPUMEM_FORMAT_I32},
     {"bool", E_NUMBER, GPUMEM_FORMAT_BOOL}, {"c64", E_NUMBER, GPUMEM_FORMAT_C64}, {"f16", E_HALF, 0}, {"training", E_TRAINING, 0}, {"checkpointing", E_CHECKPOINTING, 0},
     {"autocast", E_AUTOCAST, 0}, {"autocast_dtype", E_AUTOCAST_DTYPE, 0}, {"caching", E_CACHING, 0}, {"fixed", E_FIXED, 0}, {"last_only", E_LAST_ONLY, 0},
-    {"past", E_PAST, 0}, {"seen", E_SEEN, 0}, {"described_dtype", E_DESCRIBED_DTYPE, 0}, {"described_sizes", E_DESCRIBED_SIZES, 0}};
+    {"past", E_PAST, 0}, {"described_dtype", E_DESCRIBED_DTYPE, 0}, {"described_sizes", E_DESCRIBED_SIZES, 0}};
 static const struct { const char *name; int kind, op; unsigned nargs; } own[] = {
     {"has", E_HAS, 0, 1}, {"dtype", E_DTYPE, 0, 1}, {"grad", E_GRAD, 0, 1}, {"ndim", E_NDIM, 0, 1}, {"numel", E_NUMEL, 0, 1},
-    {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2}, {"fits", E_FITS, 0, 2},
+    {"ceil", E_DERIVED, GPUMEM_SYM_CEILDIV, 2}, {"min", E_DERIVED, GPUMEM_SYM_MIN, 2}, {"max", E_DERIVED, GPUMEM_SYM_MAX, 2}, {"fits", E_FITS, 0, 2}, {"seen", E_SEEN, 0, 1},
     {"described", E_DESCRIBED, 0, 1}, {"described_in", E_DESCRIBED_IN, 0, 1}, {"as_described", E_AS_DESCRIBED, 0, 1}};
 
 static uint32_t named(parser *p, const char *s, size_t n)

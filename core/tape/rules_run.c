@@ -201,6 +201,23 @@ static bool derived(run *x, const expression *e, gm_arg *out)
     return true;
 }
 
+/* seen(window): cells that a layer sees, 0: of all tokens; a window's are whole pages too, with room for what runs ahead. */
+static bool seen(run *x, const expression *e, gm_arg *out)
+{
+    gm_tape *t = x->t;
+    gm_ext window, cells = t->seen;
+    if (!size_at(x, e->arg[0], &window))
+        return false;
+    if (window.num && t->page) {
+        uint64_t room = (window.num + t->room + t->page - 1) / t->page * t->page;
+        if (!gm_ext_derive(t->symbols, GPUMEM_SYM_MIN, cells, gm_ext_of(room), &cells)) {
+            failed(x, "a size that cannot be computed");
+            return false;
+        }
+    }
+    return sized(out, cells);
+}
+
 /* described(i): a tensor as the operator describes its result; described_in(dtype): the first one, in another dtype. */
 static bool described(run *x, const expression *e, gm_arg *out)
 {
@@ -307,7 +324,6 @@ static bool of_walk(const run *x, unsigned kind, gm_arg *out)
     case E_FIXED: return sized(out, t->fixed ? t->limit : gm_ext_of(0));
     case E_LAST_ONLY: return sized(out, gm_ext_of(t->last_only));
     case E_PAST: return sized(out, t->past);
-    case E_SEEN: return sized(out, t->seen);
     case E_DESCRIBED_DTYPE: return sized(out, gm_ext_of(x->nmeta ? x->meta[0].dtype : 0));
     default: /* E_DESCRIBED_SIZES: the last extent of each result */
         out->type = GM_ARG_LIST;
@@ -356,6 +372,7 @@ static bool eval(run *x, uint32_t at, gm_arg *out)
     case E_BINARY: return binary(x, &e, out);
     case E_NOT: return truth(x, e.arg[0], &yes) && sized(out, gm_ext_of(!yes));
     case E_DERIVED: return derived(x, &e, out);
+    case E_SEEN: return seen(x, &e, out);
     case E_DESCRIBED:
     case E_DESCRIBED_IN: return described(x, &e, out);
     case E_AS_DESCRIBED: return as_described(x, &e, out);

@@ -183,22 +183,28 @@ static void gone_once(gm_tape *t, uint32_t atom)
     stays(t, &t->loop[loop - 1], atom);
 }
 
+/* From now on a storage is as many as a symbol says. */
+static bool counts(gm_tape *t, uint32_t s, uint8_t times)
+{
+    uint32_t old = t->storage[s].atom, now = atom_of(t, t->atom[old].count, times);
+    if (now == GM_NONE)
+        return false;
+    t->live[old]--;
+    t->live[now]++;
+    t->storage[s].atom = now;
+    return true;
+}
+
 /* The second turn alone keeps it: where no turn lies between the first and the last it has gone. */
 static void second_only(gm_tape *t, uint32_t s)
 {
-    uint32_t now, old = t->storage[s].atom;
     uint8_t times = where_more(t, t->loop[t->storage[s].loop - 1].n, GM_LOOP_WALKED - 1);
-    if (times == 0 || t->atom[old].times)
+    if (times == 0 || t->atom[t->storage[s].atom].times)
         return;
     if (t->rising && t->top)
         t->top(t->self, t);
     t->rising = false;
-    now = atom_of(t, t->atom[old].count, times);
-    if (now == GM_NONE)
-        return;
-    t->live[old]--;
-    t->live[now]++;
-    t->storage[s].atom = now;
+    counts(t, s, times);
 }
 
 void gm_storage_unref(gm_tape *t, uint32_t s)
@@ -339,7 +345,7 @@ void gm_loop_once(gm_tape *t, uint32_t loop, uint32_t storage)
 {
     gm_storage *s = &t->storage[storage];
     gm_loop *l = &t->loop[loop];
-    uint32_t old = s->atom, now;
+    uint32_t old = s->atom;
     uint8_t times = where_more(t, l->n, GM_LOOP_WALKED - 1);
     if (s->refs > 1 || t->atom[old].times || t->live[old] <= (old < l->natom ? l->live[old] : 0))
         return;
@@ -349,12 +355,8 @@ void gm_loop_once(gm_tape *t, uint32_t loop, uint32_t storage)
         return;
     }
     flush(t);
-    now = atom_of(t, t->atom[old].count, times);
-    if (now == GM_NONE)
+    if (!counts(t, storage, times))
         return;
-    t->live[old]--;
-    t->live[now]++;
-    t->storage[storage].atom = now;
     t->storage[storage].once = true;
     t->rising = true;
 }

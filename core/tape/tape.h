@@ -128,7 +128,8 @@ struct gm_tape {
     uint32_t ncached, max_cached, at_cached;
     bool caching, decoding, last_only; /* last_only: logits of the last token alone */
     gm_ext past;                       /* tokens before those that run: a rule's `past` */
-    gm_ext seen;                       /* tokens that an engine's cache has room for, in a sequence: a rule's `seen` */
+    gm_ext seen;                       /* cells of an engine's cache, of a sequence: a rule's `seen` */
+    uint32_t page, room;               /* cells of a page; tokens that a window has room for beside its own */
     bool fixed;                        /* what is remembered is made once, for `limit` tokens */
     gm_ext limit;
     gm_loop *loop;

@@ -325,7 +325,7 @@ static void run_op(gm_walk *w, uint32_t op, bool again)
         tv[i] = operand(w, in[i]);
     for (unsigned i = 0; i < o->nout; i++)
         describe(w, out[i], &meta[i]);
-    for (unsigned i = 0; i < o->nin && (w->graph || o->kind == GPUMEM_OP_SCAN) && w->job->rule[op] != GM_NONE && !w->t.failed; i++) /* its rule is the code of the module itself, which binds names again */
+    for (unsigned i = 0; i < o->nin && (w->graph || o->kind == GPUMEM_OP_SCAN) && w->job->rule[op] != GM_NONE && !w->t.failed; i++) /* in a graph nobody else holds it; a scan's rule is the code of the module itself, which binds names again */
         if (in[i] != GPUMEM_NONE && w->cur[in[i]] != GM_NONE && !used_later(w, in[i], op)) {
             drop(w, in[i]);
             given |= 1u << i;
@@ -741,16 +741,20 @@ static void reached(gm_walk *w, int at)
         w->to->reached(w->to->self, &w->t, at);
 }
 
+/* An input of the point; 0: the model has none of this name. */
+static uint32_t input_of(const gm_walk *w, const char *name)
+{
+    for (uint32_t i = 1; i < w->symbols.n; i++)
+        if (w->symbols.sym[i].op == GPUMEM_SYM_INPUT && strcmp(w->symbols.sym[i].name, name) == 0)
+            return i;
+    return 0;
+}
+
 /* One more token, with what the prefill has left behind. */
 static void decode(gm_walk *w)
 {
     gm_tape *t = &w->t;
-    uint32_t token, batch = 0, tokens = 0;
-    for (uint32_t i = 1; i < w->symbols.n; i++)
-        if (w->symbols.sym[i].op == GPUMEM_SYM_INPUT) {
-            batch = strcmp(w->symbols.sym[i].name, "batch") == 0 ? i : batch;
-            tokens = strcmp(w->symbols.sym[i].name, "tokens") == 0 ? i : tokens;
-        }
+    uint32_t token, batch = input_of(w, "batch"), tokens = input_of(w, "tokens");
     if (tokens == 0)
         return;
     for (uint32_t i = 0; i < w->nskip; i++)
@@ -779,10 +783,7 @@ static void decode(gm_walk *w)
 static void fix_cache(gm_walk *w)
 {
     gm_tape *t = &w->t;
-    uint32_t tokens = 0;
-    for (uint32_t i = 1; i < w->symbols.n; i++)
-        if (w->symbols.sym[i].op == GPUMEM_SYM_INPUT && strcmp(w->symbols.sym[i].name, "tokens") == 0)
-            tokens = i;
+    uint32_t tokens = input_of(w, "tokens");
     if (tokens == 0)
         return;
     t->fixed = true;
@@ -797,10 +798,10 @@ static void forward_and_backward(gm_walk *w)
     t->grad_mode = t->training = (w->job->flags & GM_WALK_TRAIN) != 0;
     t->checkpointing = t->training && w->job->flags & GM_WALK_CHECKPOINT;
     t->low = w->job->low;
-    t->past = t->seen = gm_ext_of(0);
-    for (uint32_t i = 1; i < w->symbols.n; i++)
-        if (w->symbols.sym[i].op == GPUMEM_SYM_INPUT && strcmp(w->symbols.sym[i].name, "seen") == 0)
-            t->seen = gm_ext_symbol(&w->symbols, 1, i);
+    t->past = gm_ext_of(0);
+    t->seen = w->graph ? gm_ext_symbol(&w->symbols, 1, input_of(w, "seen")) : gm_ext_of(0);
+    t->page = w->job->page;
+    t->room = w->job->room;
     t->caching = w->job->flags & GM_WALK_CACHE && !t->training;
     t->last_only = !(w->job->flags & (GM_WALK_ALL_LOGITS | GM_WALK_TRAIN));
     t->whole = (w->job->flags & GM_WALK_WHOLE) != 0;

@@ -22,6 +22,7 @@ typedef struct gm_walk_job {
     gm_rules *rules;
     uint32_t rounding;
     unsigned flags;
+    uint32_t page, room; /* of an engine's cache: cells of a page, tokens that a window has room for beside its own; 0: it has none */
     uint64_t fixed; /* inference: a cache is made once, for so many tokens, or all that there will be; 0: it grows */
     char *note; /* of nnote bytes: operators that are counted by their descriptions alone; or NULL */
     size_t nnote;

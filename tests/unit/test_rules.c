@@ -36,7 +36,7 @@ START_TEST(expressions)
         {"has(x)", 1}, {"has(w)", 0}, {"ndim(x)", 3}, {"numel(x)", 30}, {"grad(x)", 0}, {"fits(x, x)", 1}, {"fits(x, mean(x, -1))", 1}, {"fits(x, transpose(x, 0, 1))", 0},
         {"dtype(x) == f32", 1}, {"dtype(x) == bf16", 0}, {"dtype(to(x, i64)) == i64", 1}, {"dtype(to(x, i32)) == i32", 1}, {"dtype(test(x)) == bool", 1},
         {"described_dtype == bf16", 1}, {"numel(described(0))", 21}, {"numel(described(1))", 4}, {"dtype(described_in(i64)) == i64", 1}, {"ndim(as_described(x))", 2},
-        {"training", 1}, {"checkpointing", 0}, {"autocast", 0}, {"caching", 0}, {"last_only", 0}, {"past", 0}, {"seen", 0},
+        {"training", 1}, {"checkpointing", 0}, {"autocast", 0}, {"caching", 0}, {"last_only", 0}, {"past", 0}, {"seen(0)", 0}, {"seen(4)", 0},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         static const uint32_t attr[] = {7};

@@ -267,8 +267,8 @@ typedef struct gpumem_request { /* {0} and gpumem_request_init: what the set say
     uint32_t accumulation;             /* micro-batches a step; 0: 1 */
     uint64_t static_cache;             /* inference, where the engine makes the cache as it runs: it is made once, for so many tokens, or for those of the
                                           point and one more where these are more; 0: it grows */
-    uint32_t gpu_layers;               /* inference, where the engine can: the last so many layers are on the GPU, with more than there are what is behind them
-                                          too; the input embeddings are not; 0: the whole model is */
+    uint32_t gpu_layers;               /* inference, where the engine can: what is behind the layers is on the GPU, and of them the last so many less one; what is
+                                          before them is not; 0: all layers, or where the engine cannot, the whole model */
     gpumem_point only;                 /* {0, 0}: the plan is for all points; else for this one (0 tokens: the default), and for others with one sequence where
                                           it has one, one token where it has one, and as many turns of the model's loops, one or more: made in a
                                           quarter of the time; evaluating at another kind of point is EINVAL */
